@@ -1,0 +1,2 @@
+//! Open-loop load and honest latency.
+fn main() {}
