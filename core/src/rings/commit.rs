@@ -1,0 +1,308 @@
+//! The commit ring: engine -> journal -> reactors. One producer; every reactor sees every slot, once the journal has passed it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crossbeam_utils::CachePadded;
+use disruptor::{
+    BusySpin, EventGuard, EventPoller, MultiConsumerBarrier, Polling, Producer, SingleConsumerBarrier, SingleProducer,
+    SingleProducerBarrier, build_single_producer,
+};
+
+use crate::ids::{ConnectionId, DeviceId, Epoch, GroupId, Ordinal, Position, Time, UserId, Version};
+use crate::record::RecordHead;
+use crate::wire::Refusal;
+
+/// At most so many recipients stand in one slot, over all reactors; a larger fan-out goes on in the slots behind it.
+pub const RECIPIENTS: usize = 256;
+
+/// What a slot keeps at rest: a larger payload is given back when the slot is used again.
+const PAYLOAD_AT_REST: usize = 4096;
+
+/// One connection that gets an entry, and the version that the entry has for its user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recipient {
+    key_and_own: u32,
+    /// The generation of the connection.
+    pub generation: u32,
+    /// The entry's version in the recipient's inbox.
+    pub version: Version,
+}
+
+impl Recipient {
+    const OWN: u32 = 1 << 31;
+
+    /// `own`: the connection belongs to the sender (another device of theirs).
+    pub const fn new(connection: ConnectionId, version: Version, own: bool) -> Self {
+        let flag = if own { Self::OWN } else { 0 };
+        Self { key_and_own: connection.key | flag, generation: connection.generation, version }
+    }
+
+    /// The connection's key in its reactor.
+    pub const fn key(self) -> u32 {
+        self.key_and_own & !Self::OWN
+    }
+    /// Whether the entry goes to another device of its sender.
+    pub const fn is_own(self) -> bool {
+        self.key_and_own & Self::OWN != 0
+    }
+}
+
+/// An entry that is pushed; its content stands in the slot's payload. Answers `CommitSlot::content`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Delivery {
+    /// Who did it.
+    pub from: UserId,
+    /// 1:1: the other one; nobody for a group.
+    pub user: UserId,
+    /// The group, or none.
+    pub group: GroupId,
+    /// Its number in the conversation.
+    pub ordinal: Ordinal,
+    /// When.
+    pub time: Time,
+}
+
+/// The answer to a request, or news to one connection (request 0).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// Where it goes.
+    pub connection: ConnectionId,
+    /// The request's id.
+    pub request: u32,
+    /// What it says.
+    pub body: AnswerBody,
+}
+
+/// What an answer says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum AnswerBody {
+    /// Done.
+    Done,
+    /// The entry that a send became. Without a request id it goes out as news, from the slot's content.
+    Entry {
+        /// Its version for the sender.
+        version: Version,
+        /// Its number in the conversation.
+        ordinal: Ordinal,
+        /// When.
+        time: Time,
+        /// Its position.
+        position: Position,
+        /// The number of the recipient, if the sender knew only the handle.
+        user: Option<UserId>,
+        /// The group that was made.
+        group: Option<GroupId>,
+    },
+    /// No.
+    Refused(Refusal),
+    /// The engine knows the handle, or acts as if.
+    Challenge(Box<Challenge>),
+    /// Signed in.
+    Welcome(Box<Welcome>),
+    /// A sync page: the records stand in [`CommitSlot::page`].
+    Page(Page),
+    /// The inbox window has passed this device, which is LIVE at this version now.
+    Gap(Version),
+    /// The accounts of a bulk import, in order: user and device, or why not.
+    Imported(Box<Vec<Result<(UserId, DeviceId), Refusal>>>),
+    /// Figures for the admin door: accounts, groups, sessions.
+    Figures {
+        /// Registered users.
+        accounts: u64,
+        /// Groups that exist.
+        groups: u64,
+        /// Signed-in connections.
+        sessions: u64,
+    },
+    /// Bye, then close. A request id above 0 is answered "done" first.
+    Close(Refusal),
+    /// The device's own bye: "done", then close without a farewell.
+    SignedOut,
+}
+
+/// What a password has to be checked against. For an unknown handle it is a made-up one, so that the check takes as long.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Challenge {
+    /// Whose; nobody if the handle is unknown.
+    pub user: UserId,
+    /// The credential's version.
+    pub credential: u32,
+    /// argon2id in PHC form; empty: take the made-up one.
+    pub secret: String,
+}
+
+/// Signed in: what the reactor needs to go on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Welcome {
+    /// Who.
+    pub user: UserId,
+    /// On which device.
+    pub device: DeviceId,
+    /// The handle.
+    pub handle: String,
+    /// A new token was issued: the one whose hash came with the command.
+    pub new_token: bool,
+    /// The epoch.
+    pub epoch: Epoch,
+    /// The head of the user's inbox.
+    pub version: Version,
+    /// The cursor cannot be continued; the device starts LIVE at `version`.
+    pub gap: bool,
+    /// The device stands here: BEHIND if less than `version`.
+    pub since: Version,
+}
+
+/// A page of a sync, not read yet: the slot's `page` lists the positions of its entries' records, by version.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// Whose inbox.
+    pub user: UserId,
+    /// The version of the first entry.
+    pub first: Version,
+    /// More entries follow behind the listed ones.
+    pub more: bool,
+    /// The head of the inbox when this was decided: without `more` the device is LIVE from here.
+    pub head: Version,
+}
+
+/// One slot of the commit ring.
+#[derive(Debug, Default)]
+pub struct CommitSlot {
+    /// What the journal has to write: the first `record_len` bytes of the payload are the body.
+    pub record: Option<RecordHead>,
+    /// Length of the record's body in the payload.
+    pub record_len: u32,
+    /// The record's body, or just the content of an entry.
+    pub payload: Vec<u8>,
+    /// Where in the payload the entry's content (fields 8 to 18) stands: begin and end.
+    pub content: (u32, u32),
+    /// The entry for the recipients.
+    pub delivery: Delivery,
+    /// Who gets it, for each reactor.
+    pub recipients: Vec<Vec<Recipient>>,
+    /// The answer; it goes out behind the entry.
+    pub answer: Option<Answer>,
+    /// The positions of a page's records.
+    pub page: Vec<Position>,
+}
+
+impl CommitSlot {
+    /// The bytes that the journal writes.
+    pub fn record_body(&self) -> &[u8] {
+        self.payload.get(..self.record_len as usize).unwrap_or_default()
+    }
+
+    /// The entry's content.
+    pub fn content(&self) -> &[u8] {
+        self.payload.get(self.content.0 as usize..self.content.1 as usize).unwrap_or_default()
+    }
+
+    /// Empties the slot, keeping its buffers up to what it may keep at rest.
+    pub fn reset(&mut self) {
+        self.record = None;
+        self.record_len = 0;
+        self.content = (0, 0);
+        self.answer = None;
+        self.page.clear();
+        self.payload.clear();
+        self.payload.shrink_to(PAYLOAD_AT_REST);
+        for list in &mut self.recipients {
+            list.clear();
+        }
+    }
+}
+
+/// The engine's end of the commit ring.
+pub struct CommitProducer {
+    ring: SingleProducer<CommitSlot, MultiConsumerBarrier>,
+    size: u64,
+    published: u64,
+    drained: Vec<Arc<CachePadded<AtomicU64>>>,
+}
+
+impl CommitProducer {
+    /// How many slots are certainly free.
+    pub fn credit(&self) -> u64 {
+        let drained = self.drained.iter().map(|count| count.load(Ordering::Acquire)).min().unwrap_or(self.published);
+        self.size - (self.published - drained)
+    }
+
+    /// Publishes one slot, which `fill` finds reset. Returns false if the ring is full, which cannot be after [`CommitProducer::credit`]
+    /// said otherwise. `fill` must not panic.
+    pub fn try_publish(&mut self, fill: impl FnOnce(&mut CommitSlot)) -> bool {
+        let published = self.ring.try_publish(|slot| {
+            slot.reset();
+            fill(slot);
+        });
+        self.published += u64::from(published.is_ok());
+        published.is_ok()
+    }
+
+    /// Slots in the ring.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// How many reactors read the ring.
+    pub fn reactors(&self) -> usize {
+        self.drained.len()
+    }
+}
+
+/// The journal's end of the commit ring: no reactor sees a slot before the journal has dropped the guard it was read under.
+pub struct CommitGate {
+    ring: EventPoller<CommitSlot, SingleProducerBarrier>,
+}
+
+impl CommitGate {
+    /// All slots that wait, at most `limit`. Dropping the guard shows them to the reactors; a journal that failed must
+    /// `mem::forget` it.
+    pub fn take(&mut self, limit: u64) -> Option<EventGuard<'_, CommitSlot, SingleProducerBarrier>> {
+        match self.ring.take(limit) {
+            Ok(guard) => Some(guard),
+            Err(Polling::NoEvents | Polling::Shutdown) => None,
+        }
+    }
+}
+
+/// A reactor's end of the commit ring.
+pub struct CommitConsumer {
+    ring: EventPoller<CommitSlot, SingleConsumerBarrier>,
+    drained: Arc<CachePadded<AtomicU64>>,
+}
+
+impl CommitConsumer {
+    /// Hands up to `limit` slots to `each`, in the engine's order, and returns how many.
+    pub fn take(&mut self, limit: u64, mut each: impl FnMut(&CommitSlot)) -> usize {
+        let Ok(mut guard) = self.ring.take(limit) else { return 0 };
+        let mut count = 0;
+        for slot in &mut guard {
+            each(slot);
+            count += 1;
+        }
+        drop(guard);
+        self.drained.fetch_add(count, Ordering::Release);
+        count as usize
+    }
+}
+
+/// Makes the commit ring: `size` slots (a power of two), read by the journal and then by `reactors` reactors.
+pub fn commit_ring(size: usize, reactors: usize) -> (CommitProducer, CommitGate, Vec<CommitConsumer>) {
+    let factory = || CommitSlot {
+        payload: Vec::with_capacity(256),
+        recipients: vec![Vec::with_capacity(4); reactors],
+        ..CommitSlot::default()
+    };
+    let (gate, builder) = build_single_producer(size, factory, BusySpin).new_event_poller();
+    let mut builder = builder.and_then().with_multi_consumer();
+    let mut consumers = Vec::with_capacity(reactors);
+    for _ in 0..reactors {
+        let (poller, next) = builder.new_event_poller();
+        builder = next;
+        consumers.push(CommitConsumer { ring: poller, drained: Arc::default() });
+    }
+    let drained = consumers.iter().map(|consumer| Arc::clone(&consumer.drained)).collect();
+    let producer = CommitProducer { ring: builder.build(), size: size as u64, published: 0, drained };
+    (producer, CommitGate { ring: gate }, consumers)
+}

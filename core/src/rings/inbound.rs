@@ -1,0 +1,249 @@
+//! The inbound ring: reactors -> engine. Many producers, one consumer; slots and their buffers are reused.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crossbeam_utils::atomic::AtomicCell;
+use disruptor::{
+    BusySpin, EventPoller, MultiProducer, MultiProducerBarrier, Producer, SingleConsumerBarrier, build_multi_producer,
+};
+
+use crate::ids::{ConnectionId, DeviceId, Epoch, GroupId, Key, Time, UserId, Version};
+
+/// A body above this many bytes does not stay in its slot: it is moved through the ring and counted against a [`ByteBudget`].
+pub const LARGE_BODY: usize = 4096;
+
+/// To whom a message goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum To {
+    /// To oneself.
+    Myself,
+    /// To a user by number.
+    User(UserId),
+    /// To a group.
+    Group(GroupId),
+    /// To a user by handle: the first so many bytes of the body are the handle, the rest is the content.
+    Handle(u8),
+}
+
+/// The sync cursor that a device brings along.
+pub type SyncCursor = Option<(Epoch, Version)>;
+
+/// A new account, its secret hashed already.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Register {
+    /// The handle as it was typed.
+    pub handle: String,
+    /// The name to show; may be empty.
+    pub name: String,
+    /// argon2id in PHC form.
+    pub secret: String,
+    /// The device that signs in with it.
+    pub sign_in: SignIn,
+}
+
+/// The device that signs in, after its password was found right.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SignIn {
+    /// Whose password was checked; nobody in [`Register`].
+    pub user: UserId,
+    /// The version of the credential that was checked, from [`super::Challenge`].
+    pub credential: u32,
+    /// A device of that user, or 0 for a new one.
+    pub device: DeviceId,
+    /// SHA-256 of the token that the device gets.
+    pub token: [u8; 32],
+    /// The device's name; may be empty.
+    pub device_name: String,
+    /// The device's kind (`ringdove.v1.Kind`).
+    pub kind: u32,
+    /// Where the device is.
+    pub cursor: SyncCursor,
+}
+
+/// One account of a bulk import: without a password, with one device.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Imported {
+    /// The account's handle.
+    pub handle: String,
+    /// The name to show; may be empty.
+    pub name: String,
+    /// SHA-256 of the device's token.
+    pub token: [u8; 32],
+}
+
+/// What a connection asks the engine for. Hot ones carry their bytes in the slot's body, the others in a box.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Command {
+    /// Nothing but the acknowledgement that rides on the slot; answered "done" if it has a request id.
+    #[default]
+    Nothing,
+    /// A message; the body holds fields 8 to 18 of an Entry, re-encoded in field order.
+    Send {
+        /// The device's idempotency key.
+        key: Key,
+        /// The recipient.
+        to: To,
+    },
+    /// A group is made (`group` 0) or changed; the body holds field 16 of an Entry with its tag.
+    ChangeGroup {
+        /// The device's idempotency key.
+        key: Key,
+        /// The group, or 0 to make one.
+        group: GroupId,
+    },
+    /// Everything since a version.
+    Sync {
+        /// The device has everything up to here.
+        since: Version,
+        /// At most so many entries; 0: as many as a page holds.
+        limit: u32,
+    },
+    /// Hello with a token: its SHA-256.
+    Resume {
+        /// SHA-256 of the token.
+        token: [u8; 32],
+        /// Where the device is.
+        cursor: SyncCursor,
+    },
+    /// Hello with a password, first half: the body holds the handle. Answered by a [`super::Challenge`].
+    LookUp,
+    /// Hello with a password, second half: the password was right.
+    SignIn(Box<SignIn>),
+    /// Hello with register.
+    Register(Box<Register>),
+    /// Sign out: the token dies.
+    Bye {
+        /// Sign all devices of the user out.
+        all_devices: bool,
+    },
+    /// The connection is gone. Never refused, never lost.
+    Closed,
+    /// Accounts in bulk, through the admin door.
+    Import(Box<Vec<Imported>>),
+    /// Figures for the admin door.
+    Figures,
+    /// Nobody asked: the clock moved on.
+    Tick,
+}
+
+/// One slot of the inbound ring.
+#[derive(Default)]
+pub struct InboundSlot {
+    /// Who asks, and where the answer goes.
+    pub connection: ConnectionId,
+    /// The signed-in user of that connection; nobody before Welcome.
+    pub user: UserId,
+    /// The signed-in device of that connection.
+    pub device: DeviceId,
+    /// The id of the client's frame; 0: no answer wanted.
+    pub request: u32,
+    /// The highest version that the device has acknowledged, 0: nothing new.
+    pub ack: Version,
+    /// The reactor's clock when it read the command.
+    pub time: Time,
+    /// What is asked for.
+    pub command: Command,
+    small: Vec<u8>,
+    large: AtomicCell<Option<Box<Vec<u8>>>>,
+}
+
+impl InboundSlot {
+    /// The body, if it is at most [`LARGE_BODY`] bytes; see [`InboundSlot::take_large`].
+    pub fn body(&self) -> &[u8] {
+        &self.small
+    }
+
+    /// A larger body. It is taken out, so that its memory goes back as soon as it has been used.
+    pub fn take_large(&self) -> Option<Box<Vec<u8>>> {
+        self.large.take()
+    }
+
+    /// Fills in the body of at most [`LARGE_BODY`] bytes.
+    pub fn set_body(&mut self, body: &[u8]) {
+        self.large.store(None);
+        self.small.clear();
+        self.small.extend_from_slice(body);
+    }
+
+    /// Moves a larger body in; its bytes were taken from the ring's [`ByteBudget`] before.
+    pub fn set_large(&mut self, body: Box<Vec<u8>>) {
+        self.small.clear();
+        self.large.store(Some(body));
+    }
+}
+
+/// Bounds the bytes of large bodies that wait in a ring. A producer that gets none does as if the ring were full.
+#[derive(Debug)]
+pub struct ByteBudget {
+    left: AtomicUsize,
+}
+
+impl ByteBudget {
+    /// A budget of so many bytes.
+    pub fn new(bytes: usize) -> Self {
+        Self { left: AtomicUsize::new(bytes) }
+    }
+
+    /// Takes `bytes`, or nothing.
+    pub fn take(&self, bytes: usize) -> bool {
+        self.left.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |left| left.checked_sub(bytes)).is_ok()
+    }
+
+    /// Gives them back.
+    pub fn give_back(&self, bytes: usize) {
+        self.left.fetch_add(bytes, Ordering::AcqRel);
+    }
+}
+
+/// A reactor's end of the inbound ring.
+#[derive(Clone)]
+pub struct InboundProducer {
+    ring: MultiProducer<InboundSlot, SingleConsumerBarrier>,
+    budget: Arc<ByteBudget>,
+}
+
+impl InboundProducer {
+    /// Publishes one command, or returns false if the ring is full. `fill` must not panic and sets every public field; it is called at
+    /// most once, with a slot that still holds older values.
+    pub fn try_publish(&mut self, fill: impl FnOnce(&mut InboundSlot)) -> bool {
+        self.ring.try_publish(fill).is_ok()
+    }
+
+    /// The budget for bodies above [`LARGE_BODY`].
+    pub fn budget(&self) -> &Arc<ByteBudget> {
+        &self.budget
+    }
+}
+
+/// The engine's end of the inbound ring.
+pub struct InboundConsumer {
+    ring: EventPoller<InboundSlot, MultiProducerBarrier>,
+    budget: Arc<ByteBudget>,
+}
+
+impl InboundConsumer {
+    /// Hands up to `limit` commands to `each`, in order, and returns how many. All of them count as consumed.
+    pub fn take(&mut self, limit: u64, mut each: impl FnMut(&InboundSlot)) -> usize {
+        let Ok(mut guard) = self.ring.take(limit) else { return 0 };
+        let mut count = 0;
+        for slot in &mut guard {
+            each(slot);
+            count += 1;
+        }
+        count
+    }
+
+    /// The budget for bodies above [`LARGE_BODY`].
+    pub fn budget(&self) -> &Arc<ByteBudget> {
+        &self.budget
+    }
+}
+
+/// Makes the inbound ring: `size` slots (a power of two), and `large_bytes` for bodies above [`LARGE_BODY`] that are on their way.
+pub fn inbound_ring(size: usize, large_bytes: usize) -> (InboundProducer, InboundConsumer) {
+    let factory = || InboundSlot { small: Vec::with_capacity(256), ..InboundSlot::default() };
+    let (poller, builder) = build_multi_producer(size, factory, BusySpin).new_event_poller();
+    let budget = Arc::new(ByteBudget::new(large_bytes));
+    (InboundProducer { ring: builder.build(), budget: Arc::clone(&budget) }, InboundConsumer { ring: poller, budget })
+}

@@ -1,0 +1,19 @@
+//! The two rings, and the signals around them. Reactors publish to the inbound ring, the engine to the commit ring; the journal
+//! reads the commit ring first, and the reactors see a slot only after it.
+
+mod commit;
+mod doorbell;
+mod inbound;
+mod progress;
+mod sync;
+
+pub use commit::{
+    Answer, AnswerBody, Challenge, CommitConsumer, CommitGate, CommitProducer, CommitSlot, Delivery, Page, RECIPIENTS,
+    Recipient, Welcome, commit_ring,
+};
+pub use doorbell::{Doorbell, Wake};
+pub use inbound::{
+    ByteBudget, Command, Imported, InboundConsumer, InboundProducer, InboundSlot, LARGE_BODY, Register, SignIn, To,
+    inbound_ring,
+};
+pub use progress::{Progress, Shutdown, SpaceSignal};

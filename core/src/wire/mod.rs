@@ -1,0 +1,3 @@
+//! The wire.
+mod codes;
+pub use codes::{Code, Refusal};
