@@ -1,11 +1,12 @@
 //! The wire and the log, byte by byte: the generated schema, framing, the borrowing codecs of hot frames, codes.
 
 mod codes;
-mod frame;
+pub mod frame;
+pub mod hot;
+pub mod json;
 pub mod record;
 
 pub use codes::{Code, Refusal};
-pub use frame::{put_varint, varint, varint_len};
 
 /// The wire schema, generated from `proto/ringdove/v1/wire.proto`.
 #[allow(missing_docs, clippy::all, rustdoc::all)]
@@ -26,3 +27,6 @@ pub mod log {
     include!(concat!(env!("OUT_DIR"), "/ringdove.log.v1.rs"));
     include!(concat!(env!("OUT_DIR"), "/ringdove.log.v1.serde.rs"));
 }
+
+/// The descriptors of all three schemas, as a FileDescriptorSet.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
