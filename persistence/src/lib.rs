@@ -1,1 +1,14 @@
-//! placeholder
+//! ringdove's journal: what has happened, on disk, in order.
+//!
+//! ```text
+//!  commit ring ─▶ journal::Journal (stage) ─▶ segments ─▶ Reader (pages of missed entries)
+//!                       ▲                        │
+//!                 journal::Preparer        recovery::recover (start), verify, dump, repair
+//! ```
+#![deny(unsafe_code)]
+
+pub mod journal;
+pub mod recovery;
+
+pub use journal::{Durability, FileStorage, Journal, MemoryStorage, Preparer, Reader, Storage, StorageFile};
+pub use recovery::{JournalError, Opened, Options, Report, dump, open_memory, recover, repair, verify};

@@ -1,0 +1,124 @@
+//! Real files in a real folder.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::FallocateFlags;
+
+use super::map::Map;
+use super::storage::{Storage, StorageFile};
+
+/// Zeros are written in portions of so many bytes.
+const ZEROS: usize = 1 << 20;
+
+/// A folder on disk.
+#[derive(Clone, Debug)]
+pub struct FileStorage {
+    folder: PathBuf,
+    read_only: bool,
+    write_zeros: bool,
+}
+
+/// A file on disk.
+#[derive(Debug)]
+pub struct DiskFile {
+    file: File,
+    map: Map,
+    bytes: u64,
+}
+
+impl FileStorage {
+    /// The folder, made if it is not there. With `write_zeros` new files are written once, not only allocated: a later sync then
+    /// has no metadata to write, which pays where every batch is synced.
+    pub fn create(folder: &Path, write_zeros: bool) -> io::Result<Self> {
+        fs::create_dir_all(folder)?;
+        Ok(Self { folder: folder.to_owned(), read_only: false, write_zeros })
+    }
+
+    /// An existing folder, for reading only.
+    pub fn read_only(folder: &Path) -> Self {
+        Self { folder: folder.to_owned(), read_only: true, write_zeros: false }
+    }
+
+    /// The path of a file.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+}
+
+impl Storage for FileStorage {
+    type File = DiskFile;
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.folder)? {
+            names.extend(entry?.file_name().into_string());
+        }
+        Ok(names)
+    }
+
+    fn create(&self, name: &str, bytes: u64) -> io::Result<DiskFile> {
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).create(true).truncate(true).mode(0o600).open(self.path(name))?;
+        rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, bytes)?;
+        if self.write_zeros {
+            let zeros = vec![0; ZEROS.min(bytes as usize)];
+            for offset in (0..bytes).step_by(zeros.len()) {
+                let len = zeros.len().min((bytes - offset) as usize);
+                file.write_all_at(&zeros[..len], offset)?;
+            }
+        }
+        Ok(DiskFile { map: Map::of_file(&file, bytes)?, file, bytes })
+    }
+
+    fn open(&self, name: &str) -> io::Result<DiskFile> {
+        let file = OpenOptions::new().read(true).write(!self.read_only).open(self.path(name))?;
+        let bytes = file.metadata()?.len();
+        let map = if self.read_only { Map::of_file_read_only(&file, bytes)? } else { Map::of_file(&file, bytes)? };
+        Ok(DiskFile { file, map, bytes })
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        fs::rename(self.path(from), self.path(to))
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        fs::remove_file(self.path(name))
+    }
+
+    fn sync_folder(&self) -> io::Result<()> {
+        File::open(&self.folder)?.sync_all()
+    }
+}
+
+impl StorageFile for DiskFile {
+    fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    fn store(&self, offset: u64, bytes: &[u8]) {
+        self.map.store(offset, bytes);
+    }
+
+    fn store_last(&self, offset: u64, value: u32) {
+        self.map.store_last(offset, value);
+    }
+
+    fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all_at(bytes, offset)
+    }
+
+    fn read(&self, offset: u64, len: usize, into: &mut Vec<u8>) {
+        self.map.read(offset, len, into);
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    fn populate(&self, offset: u64, len: u64) {
+        self.map.populate(offset, len);
+    }
+}

@@ -1,0 +1,270 @@
+//! The journal as a stage of the pipeline: no reactor sees a slot before its record is as durable as was promised.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use ringdove_core::agent::Agent;
+use ringdove_core::ids::Position;
+use ringdove_core::record::{RecordHead, record_len};
+use ringdove_core::rings::{CommitGate, Doorbell, Progress, Shutdown};
+
+use super::segment::{HEADER_BYTES, RecordBytes};
+use super::segments::{Segments, segment_name};
+use super::storage::{Storage, StorageFile};
+
+/// What a message that was told has survived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// Nothing: it is lost with the process.
+    Memory,
+    /// A crash of the process (`kill -9`): it is in the page cache.
+    Process,
+    /// A loss of power: one sync for each batch came before.
+    Disk,
+}
+
+/// The journal broke. It has latched: nothing is written or shown any more, and the process must end.
+#[derive(Debug)]
+pub struct Fault {
+    /// What was being done, to which file.
+    pub what: String,
+    /// How it failed.
+    pub error: io::Error,
+}
+
+/// How the journal is tied to the other stages.
+pub struct Ties {
+    /// The journal's end of the commit ring.
+    pub gate: CommitGate,
+    /// Told how far the journal is.
+    pub progress: Arc<Progress>,
+    /// The threads that read the commit ring behind the journal.
+    pub readers: Vec<Arc<Doorbell>>,
+    /// The thread of the preparer.
+    pub preparer: Arc<Doorbell>,
+    /// The shutdown handshake.
+    pub shutdown: Arc<Shutdown>,
+    /// Called once if the journal breaks.
+    pub on_fault: Box<dyn Fn(Fault) + Send>,
+}
+
+/// So many slots are taken in a turn; at level `disk` they share one sync.
+const BATCH: u64 = 1024;
+/// Pages are made present so far ahead of the writer.
+const POPULATE: u64 = 128 << 10;
+
+/// The stage that writes.
+pub struct Journal<S: Storage> {
+    writer: Writer<S>,
+    ties: Ties,
+    state: Stage,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Writing,
+    /// Something broke: nothing is written or shown any more.
+    Latched,
+    Finished,
+}
+
+/// Where and how records are written.
+struct Writer<S: Storage> {
+    segments: Arc<Segments<S>>,
+    durability: Durability,
+    file: Arc<S::File>,
+    index: u64,
+    /// CRC of the last header in this segment, 0 at its begin.
+    chain: u32,
+    /// Offset behind the last record, in the segment.
+    end: u64,
+    populated: u64,
+    /// Level disk: what is written with one call when the batch is whole, and where it begins in the segment.
+    batch: Vec<u8>,
+    batch_at: u64,
+    synced: Position,
+}
+
+impl<S: Storage> Journal<S> {
+    pub(crate) fn new(
+        segments: Arc<Segments<S>>,
+        durability: Durability,
+        next: Position,
+        chain: u32,
+        ties: Ties,
+    ) -> io::Result<Self> {
+        let index = next.0 / segments.bytes;
+        let file = segments.get(index).ok_or(io::ErrorKind::NotFound)?;
+        let end = next.0 % segments.bytes;
+        let writer = Writer {
+            segments,
+            durability,
+            file,
+            index,
+            chain,
+            end,
+            populated: end,
+            batch: Vec::with_capacity(1 << 20),
+            batch_at: end,
+            synced: next,
+        };
+        Ok(Self { writer, ties, state: Stage::Writing })
+    }
+
+    /// Writes what waits. The guard is dropped only when all of it is durable.
+    fn write(&mut self) -> Result<usize, Fault> {
+        let Self { writer, ties, .. } = self;
+        writer.synced = ties.progress.synced();
+        let Some(mut guard) = ties.gate.take(BATCH) else { return Ok(0) };
+        let mut slots = 0;
+        let mut written = None;
+        let index = writer.index;
+        for slot in &mut guard {
+            slots += 1;
+            let Some(head) = slot.record else { continue };
+            match writer.append(head, slot.record_body()) {
+                Ok(end) => written = Some(end),
+                Err(fault) => {
+                    // dropping it would show the slots to the reactors
+                    std::mem::forget(guard);
+                    return Err(fault);
+                }
+            }
+        }
+        if let Some(end) = written {
+            if writer.durability == Durability::Disk {
+                if let Err(fault) = writer.flush() {
+                    std::mem::forget(guard);
+                    return Err(fault);
+                }
+                ties.progress.sync(end);
+            }
+            ties.progress.release(end);
+        }
+        drop(guard);
+        for reader in &ties.readers {
+            reader.ring();
+        }
+        if writer.index != index {
+            ties.preparer.ring();
+        }
+        Ok(slots)
+    }
+
+    fn end(&mut self) -> Result<(), Fault> {
+        let end = self.ties.progress.released();
+        if self.writer.durability != Durability::Memory {
+            self.writer.sync_from(self.ties.progress.synced())?;
+            self.ties.progress.sync(end);
+        }
+        self.ties.shutdown.journal_done();
+        self.ties.readers.iter().for_each(|reader| reader.ring());
+        self.ties.preparer.ring();
+        Ok(())
+    }
+}
+
+impl<S: Storage> Agent for Journal<S> {
+    fn name(&self) -> &'static str {
+        "journal"
+    }
+
+    fn do_work(&mut self) -> usize {
+        if self.state != Stage::Writing {
+            return 0;
+        }
+        // read before the ring: what the engine published before it said so is in it
+        let last = self.ties.shutdown.is_engine_done();
+        let result = match self.write() {
+            Ok(0) if last => self.end().map(|()| {
+                self.state = Stage::Finished;
+                0
+            }),
+            written => written,
+        };
+        result.unwrap_or_else(|fault| {
+            self.state = Stage::Latched;
+            (self.ties.on_fault)(fault);
+            0
+        })
+    }
+
+    fn is_finished(&self) -> bool {
+        self.state == Stage::Finished
+    }
+}
+
+impl<S: Storage> Writer<S> {
+    /// Writes one record where the engine placed it, and returns its end.
+    fn append(&mut self, head: RecordHead, body: &[u8]) -> Result<Position, Fault> {
+        let bytes = self.segments.bytes;
+        let (index, offset) = (head.position.0 / bytes, head.position.0 % bytes);
+        if index != self.index {
+            self.turn_page(index)?;
+        }
+        assert!(offset >= self.end, "the engine placed a record into another: {offset} < {}", self.end);
+        let (header, crc) = RecordBytes::encode(head, body, self.synced, self.chain);
+        let len = record_len(body.len());
+        if self.durability == Durability::Disk {
+            if self.batch.is_empty() {
+                self.batch_at = offset;
+            }
+            self.batch.resize((offset - self.batch_at) as usize, 0);
+            self.batch.extend_from_slice(&header);
+            self.batch.extend_from_slice(body);
+        } else {
+            if offset + len > self.populated {
+                let from = self.populated.next_multiple_of(4096).min(bytes);
+                self.populated = (offset + len + POPULATE).next_multiple_of(4096).min(bytes);
+                self.file.populate(from, self.populated.saturating_sub(from));
+            }
+            // the length comes last: a crash of the process leaves either a whole record or none
+            self.file.store(offset + HEADER_BYTES as u64, body);
+            self.file.store(offset + 4, &header[4..]);
+            self.file.store_last(offset, body.len() as u32);
+        }
+        self.chain = crc;
+        self.end = offset + len;
+        Ok(Position(head.position.0 + len))
+    }
+
+    /// Goes to the next segment, which the engine's credit says is prepared.
+    fn turn_page(&mut self, index: u64) -> Result<(), Fault> {
+        if self.durability == Durability::Disk {
+            self.flush()?;
+        }
+        let missing = || Fault {
+            what: format!("segment {} is not there", segment_name(index)),
+            error: io::ErrorKind::NotFound.into(),
+        };
+        self.file = self.segments.get(index).ok_or_else(missing)?;
+        self.index = index;
+        self.chain = 0;
+        self.end = 0;
+        self.populated = 0;
+        Ok(())
+    }
+
+    /// Level disk: one write and one sync for the batch.
+    fn flush(&mut self) -> Result<(), Fault> {
+        if self.batch.is_empty() {
+            return Ok(());
+        }
+        let result = self.file.write(self.batch_at, &self.batch).and_then(|()| self.file.sync());
+        self.batch.clear();
+        result.map_err(|error| Fault { what: format!("writing {}", segment_name(self.index)), error })
+    }
+
+    fn sync_from(&self, synced: Position) -> Result<(), Fault> {
+        for file in self.segments.range(synced.0 / self.segments.bytes, self.index) {
+            file.sync().map_err(|error| Fault { what: "syncing the journal".into(), error })?;
+        }
+        Ok(())
+    }
+}
+
+/// How long ago something was, for the preparer's pace.
+pub(super) fn is_due(since: Option<Instant>, every: std::time::Duration) -> bool {
+    since.is_none_or(|since| since.elapsed() >= every)
+}

@@ -1,0 +1,154 @@
+//! What an operator asks of a journal: is it whole, what stands in it, cut it here. Reads only, but for `repair`; verify and dump
+//! also work beside a running broker, up to the position that it has released.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use prost::Message;
+use ringdove_core::ids::{Epoch, Position};
+use ringdove_core::wire::log;
+use serde_json::{Value, json};
+
+use super::error::JournalError;
+use super::meta::Meta;
+use super::scan::{Damage, open_segments, scan};
+use super::start::{clear_behind, existing, journal_folder};
+use crate::journal::{FileStorage, segment_name};
+
+/// What `ringdove log verify` found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// Segments in the folder.
+    pub segments: usize,
+    /// Records that are whole.
+    pub records: u64,
+    /// Of these, records whose body was redacted.
+    pub redacted: u64,
+    /// The current epoch.
+    pub epoch: Epoch,
+    /// Behind the last whole record.
+    pub end: Position,
+    /// Everything below was on disk, as far as the records say.
+    pub synced: Position,
+    /// A tail that the next start will cut, in words: news, not an error.
+    pub torn: Option<String>,
+}
+
+/// Reads the whole journal of a data folder, up to `released` if a broker runs on it.
+///
+/// # Errors
+/// See [`JournalError`]: a journal that is damaged below what was on disk is [`JournalError::Corrupt`].
+pub fn verify(data: &Path, released: Option<Position>) -> Result<Report, JournalError> {
+    let storage = existing(data);
+    let meta = read_meta(&storage)?;
+    let segments = open_segments(&storage, meta.uuid().unwrap_or_default(), meta.segment_bytes)?;
+    let found = scan(&segments, released.unwrap_or(Position(u64::MAX)), |_| Ok(()))?;
+    let torn = match found.damage {
+        Some(damage) => {
+            refuse(damage, found.synced, meta.clean, meta.segment_bytes)?;
+            Some(format!("{} in {} at offset {}", damage.what, segment_name(damage.index), damage.offset))
+        }
+        None => found.residue.then(|| "an unfinished record stands behind the last one".into()),
+    };
+    Ok(Report {
+        segments: segments.len(),
+        records: found.records,
+        redacted: found.redacted,
+        epoch: meta.epoch(),
+        end: found.end,
+        synced: found.synced,
+        torn,
+    })
+}
+
+pub(super) fn refuse(damage: Damage, synced: Position, clean: bool, bytes: u64) -> Result<(), JournalError> {
+    let position = Position(damage.index * bytes + damage.offset);
+    // whoever ended in order had everything on disk
+    let synced = if clean { synced.max(Position(position.0 + 1)) } else { synced };
+    if position >= synced {
+        return Ok(());
+    }
+    let file = segment_name(damage.index);
+    Err(JournalError::Corrupt { file, offset: damage.offset, position, synced, what: damage.what })
+}
+
+/// Writes every record from `from` on as a line of JSON: position, time, epoch, events. Credentials are masked.
+///
+/// # Errors
+/// See [`JournalError`]; a writer that is gone (a closed pipe) ends the dump without an error.
+pub fn dump(data: &Path, from: Position, released: Option<Position>, out: &mut impl Write) -> Result<(), JournalError> {
+    let storage = existing(data);
+    let meta = read_meta(&storage)?;
+    let segments = open_segments(&storage, meta.uuid().unwrap_or_default(), meta.segment_bytes)?;
+    let found = scan(&segments, released.unwrap_or(Position(u64::MAX)), |met| {
+        if met.head.position < from {
+            return Ok(());
+        }
+        let events = match met.body {
+            Some(body) => events(body),
+            None => json!("redacted"),
+        };
+        let line = json!({
+            "position": met.head.position.0,
+            "time": met.head.time.0,
+            "epoch": met.head.epoch.0,
+            "events": events,
+        });
+        writeln!(out, "{line}").map_err(JournalError::io("writing"))
+    });
+    match found {
+        Err(JournalError::Io { error, .. }) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        Err(error) => Err(error),
+        Ok(found) => match found.damage {
+            Some(damage) => refuse(damage, found.synced, meta.clean, meta.segment_bytes),
+            None => Ok(()),
+        },
+    }
+}
+
+/// A record's events as JSON, with what must not be read by people masked, and contents decoded.
+fn events(body: &[u8]) -> Value {
+    let Ok(mut record) = log::Record::decode(body) else { return json!("unreadable") };
+    let mut values = Vec::with_capacity(record.events.len());
+    for event in &mut record.events {
+        use log::event::Event;
+        let mut content = None;
+        match &mut event.event {
+            Some(Event::AccountRegistered(account)) if !account.secret.is_empty() => account.secret = "(masked)".into(),
+            Some(Event::DeviceAdded(device)) => device.token.clear(),
+            Some(Event::MessageSent(message)) => content = Some(std::mem::take(&mut message.content)),
+            Some(Event::GroupChanged(change)) => content = Some(std::mem::take(&mut change.content)),
+            _ => {}
+        }
+        let mut value = serde_json::to_value(&*event).unwrap_or_default();
+        let entry = content.and_then(|content| ringdove_core::wire::v1::Entry::decode(&content[..]).ok());
+        if let (Some(entry), Some(inner)) = (entry, value.as_object_mut().and_then(|arms| arms.values_mut().next())) {
+            inner["content"] = serde_json::to_value(entry).unwrap_or_default();
+        }
+        values.push(value);
+    }
+    Value::Array(values)
+}
+
+/// Cuts everything from `cut` on, and has the next start open a new epoch. For a journal that a start refuses, and that cannot be
+/// restored. Nothing may run on the data folder.
+///
+/// # Errors
+/// See [`JournalError`].
+pub fn repair(data: &Path, cut: Position) -> Result<(), JournalError> {
+    let folder = journal_folder(data);
+    let storage = FileStorage::create(&folder, false).map_err(JournalError::io("opening the journal's folder"))?;
+    let mut meta = read_meta(&storage)?;
+    let mut segments = open_segments(&storage, meta.uuid().unwrap_or_default(), meta.segment_bytes)?;
+    let behind = segments.last().map_or(0, |segment| segment.index + 1);
+    meta.first_segment = meta.first_segment.max(behind);
+    meta.cut = true;
+    meta.clean = false;
+    meta.write(&storage)?;
+    clear_behind(&storage, &mut segments, cut, meta.segment_bytes)
+}
+
+fn read_meta(storage: &FileStorage) -> Result<Meta, JournalError> {
+    let none = || JournalError::Io { what: "looking for a journal".into(), error: io::ErrorKind::NotFound.into() };
+    Meta::read(storage)?.ok_or_else(none)
+}

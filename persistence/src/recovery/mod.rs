@@ -1,0 +1,11 @@
+//! What a start does with the journal that it finds: verify, replay, cut what is torn, and decide the epoch.
+
+mod error;
+mod inspect;
+mod meta;
+mod scan;
+mod start;
+
+pub use error::JournalError;
+pub use inspect::{Report, dump, repair, verify};
+pub use start::{Opened, Options, open_memory, recover};
