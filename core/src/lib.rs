@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod agent;
+pub mod engine;
 pub mod ids;
 pub mod record;
 pub mod rings;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_utils::CachePadded;
 use disruptor::{
-    BusySpin, EventGuard, EventPoller, MultiConsumerBarrier, Polling, Producer, SingleConsumerBarrier, SingleProducer,
+    BusySpin, EventGuard, EventPoller, MultiConsumerBarrier, Producer, SingleConsumerBarrier, SingleProducer,
     SingleProducerBarrier, build_single_producer,
 };
 
@@ -74,6 +74,9 @@ pub struct Answer {
     pub body: AnswerBody,
 }
 
+/// The accounts of a bulk import, in order: user and device, or why not.
+pub type Made = Vec<Result<(UserId, DeviceId), Refusal>>;
+
 /// What an answer says.
 #[derive(Clone, Debug, PartialEq)]
 pub enum AnswerBody {
@@ -105,7 +108,7 @@ pub enum AnswerBody {
     /// The inbox window has passed this device, which is LIVE at this version now.
     Gap(Version),
     /// The accounts of a bulk import, in order: user and device, or why not.
-    Imported(Box<Vec<Result<(UserId, DeviceId), Refusal>>>),
+    Imported(Box<Made>),
     /// Figures for the admin door: accounts, groups, sessions.
     Figures {
         /// Registered users.
@@ -259,10 +262,7 @@ impl CommitGate {
     /// All slots that wait, at most `limit`. Dropping the guard shows them to the reactors; a journal that failed must
     /// `mem::forget` it.
     pub fn take(&mut self, limit: u64) -> Option<EventGuard<'_, CommitSlot, SingleProducerBarrier>> {
-        match self.ring.take(limit) {
-            Ok(guard) => Some(guard),
-            Err(Polling::NoEvents | Polling::Shutdown) => None,
-        }
+        self.ring.take(limit).ok()
     }
 }
 

@@ -123,8 +123,6 @@ pub enum Command {
     Import(Box<Vec<Imported>>),
     /// Figures for the admin door.
     Figures,
-    /// Nobody asked: the clock moved on.
-    Tick,
 }
 
 /// One slot of the inbound ring.
@@ -132,10 +130,6 @@ pub enum Command {
 pub struct InboundSlot {
     /// Who asks, and where the answer goes.
     pub connection: ConnectionId,
-    /// The signed-in user of that connection; nobody before Welcome.
-    pub user: UserId,
-    /// The signed-in device of that connection.
-    pub device: DeviceId,
     /// The id of the client's frame; 0: no answer wanted.
     pub request: u32,
     /// The highest version that the device has acknowledged, 0: nothing new.
@@ -145,6 +139,7 @@ pub struct InboundSlot {
     /// What is asked for.
     pub command: Command,
     small: Vec<u8>,
+    #[allow(clippy::box_collection, reason = "one thin pointer, so that the cell is lock-free")]
     large: AtomicCell<Option<Box<Vec<u8>>>>,
 }
 
@@ -157,6 +152,19 @@ impl InboundSlot {
     /// A larger body. It is taken out, so that its memory goes back as soon as it has been used.
     pub fn take_large(&self) -> Option<Box<Vec<u8>>> {
         self.large.take()
+    }
+
+    /// A copy that outlives the slot; a larger body moves into it.
+    pub fn set_aside(&self) -> Self {
+        Self {
+            connection: self.connection,
+            request: self.request,
+            ack: self.ack,
+            time: self.time,
+            command: self.command.clone(),
+            small: self.small.clone(),
+            large: AtomicCell::new(self.large.take()),
+        }
     }
 
     /// Fills in the body of at most [`LARGE_BODY`] bytes.

@@ -1,0 +1,132 @@
+//! Tables that grow without stalling: no single growth moves more than one chunk or one small part of the whole.
+
+use std::hash::{BuildHasher, Hash};
+
+use hashbrown::{DefaultHashBuilder, HashMap};
+
+/// Elements in a chunk. The outer list holds one pointer for each, so a million elements grow it by 8 KiB at most.
+const CHUNK: usize = 1024;
+
+/// A list that never moves its elements.
+#[derive(Debug, Default)]
+pub(super) struct Chunked<T> {
+    chunks: Vec<Vec<T>>,
+    len: usize,
+}
+
+impl<T> Chunked<T> {
+    pub(super) fn new() -> Self {
+        Self { chunks: Vec::new(), len: 0 }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(super) fn push(&mut self, value: T) {
+        if self.len.is_multiple_of(CHUNK) {
+            self.chunks.push(Vec::with_capacity(CHUNK));
+        }
+        if let Some(chunk) = self.chunks.last_mut() {
+            chunk.push(value);
+            self.len += 1;
+        }
+    }
+
+    pub(super) fn get(&self, index: usize) -> Option<&T> {
+        self.chunks.get(index / CHUNK)?.get(index % CHUNK)
+    }
+
+    pub(super) fn get_mut(&mut self, index: usize) -> Option<&mut T> {
+        self.chunks.get_mut(index / CHUNK)?.get_mut(index % CHUNK)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.chunks.iter().flatten()
+    }
+}
+
+/// Parts of a [`Parted`] map; a million entries rehash 4,096 at a time.
+const PARTS: usize = 256;
+
+/// A hash map in parts, each of which grows alone.
+#[derive(Debug)]
+pub(super) struct Parted<K, V> {
+    hasher: DefaultHashBuilder,
+    parts: Vec<HashMap<K, V>>,
+}
+
+impl<K: Eq + Hash, V> Parted<K, V> {
+    pub(super) fn new() -> Self {
+        let hasher = DefaultHashBuilder::default();
+        Self { parts: (0..PARTS).map(|_| HashMap::with_hasher(hasher.clone())).collect(), hasher }
+    }
+
+    fn part<Q: Hash + ?Sized>(&self, key: &Q) -> usize {
+        // the map itself uses the hash's low and top bits
+        (self.hasher.hash_one(key) >> 24) as usize % PARTS
+    }
+
+    pub(super) fn get<Q>(&self, key: &Q) -> Option<&V>
+    where
+        Q: Hash + hashbrown::Equivalent<K> + ?Sized,
+    {
+        self.parts.get(self.part(key))?.get(key)
+    }
+
+    pub(super) fn entry_or_default(&mut self, key: K) -> &mut V
+    where
+        V: Default,
+    {
+        let part = self.part(&key);
+        self.parts[part].entry(key).or_default()
+    }
+
+    pub(super) fn insert(&mut self, key: K, value: V) {
+        let part = self.part(&key);
+        self.parts[part].insert(key, value);
+    }
+
+    pub(super) fn remove<Q>(&mut self, key: &Q)
+    where
+        Q: Hash + hashbrown::Equivalent<K> + ?Sized,
+    {
+        let part = self.part(key);
+        self.parts[part].remove(key);
+    }
+
+    /// All entries, in no order: sort before anything depends on it.
+    pub(super) fn unordered(&self) -> impl Iterator<Item = (&K, &V)> {
+        self.parts.iter().flatten()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunked_finds_what_was_pushed_across_chunks() {
+        let mut list = Chunked::new();
+        for n in 0..3000 {
+            list.push(n);
+        }
+        assert_eq!(list.len(), 3000);
+        assert_eq!(list.get(2999), Some(&2999));
+        assert_eq!(list.get(3000), None);
+        assert!(list.iter().copied().eq(0..3000));
+    }
+
+    #[test]
+    fn parted_spreads_its_entries() {
+        let mut map = Parted::new();
+        for n in 0..10_000_u64 {
+            map.insert(n, n + 1);
+        }
+        assert!((0..10_000).all(|n| map.get(&n) == Some(&(n + 1))));
+        let largest = map.parts.iter().map(HashMap::len).max();
+        assert!(largest < Some(200), "the parts are uneven: {largest:?}");
+        map.remove(&7);
+        assert_eq!(map.get(&7), None);
+    }
+}

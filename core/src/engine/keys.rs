@@ -1,0 +1,116 @@
+//! A device's idempotency keys: what a retry is answered with, and which keys are too old to tell.
+
+use std::collections::VecDeque;
+
+use crate::ids::{Key, Ordinal, Position, Time, Version};
+
+/// Keys are kept for ten minutes of the journal's time ...
+pub(super) const KEPT_MS: u64 = 600_000;
+/// ... and at most so many for a device.
+const KEPT: usize = 1024;
+
+/// The first answer to a send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sent {
+    pub(super) key: Key,
+    pub(super) version: Version,
+    pub(super) ordinal: Ordinal,
+    pub(super) time: Time,
+    pub(super) position: Position,
+    /// CRC32C of the recipient and the content: the same key with another one is refused.
+    pub(super) fingerprint: u32,
+    /// The group that this send made; 0: none.
+    pub(super) made: u64,
+}
+
+/// What a key means.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Known {
+    /// Never seen.
+    New,
+    /// Seen, with this answer.
+    Again(Sent),
+    /// At or below a key that was forgotten.
+    TooLate,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Keys {
+    kept: VecDeque<Sent>,
+    highest: u64,
+    forgotten: u64,
+}
+
+impl Keys {
+    pub(super) fn look_up(&self, key: Key) -> Known {
+        if key.0 > self.highest {
+            return Known::New;
+        }
+        // newest first: a retry comes soon
+        match self.kept.iter().rev().find(|sent| sent.key == key) {
+            Some(sent) => Known::Again(*sent),
+            None if key.0 <= self.forgotten => Known::TooLate,
+            None => Known::New,
+        }
+    }
+
+    pub(super) fn remember(&mut self, sent: Sent) {
+        while let Some(oldest) = self.kept.front() {
+            if self.kept.len() < KEPT && oldest.time.0 + KEPT_MS > sent.time.0 {
+                break;
+            }
+            self.forgotten = self.forgotten.max(oldest.key.0);
+            self.kept.pop_front();
+        }
+        self.highest = self.highest.max(sent.key.0);
+        self.kept.push_back(sent);
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Sent> {
+        self.kept.iter()
+    }
+
+    pub(super) fn bounds(&self) -> (u64, u64) {
+        (self.highest, self.forgotten)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sent(key: u64, time: u64) -> Sent {
+        Sent {
+            key: Key(key),
+            version: Version(key),
+            ordinal: Ordinal(key),
+            time: Time(time),
+            position: Position(key),
+            fingerprint: 0,
+            made: 0,
+        }
+    }
+
+    #[test]
+    fn a_key_below_the_highest_is_new_until_something_above_it_is_forgotten() {
+        let mut keys = Keys::default();
+        keys.remember(sent(10, 0));
+        assert_eq!(keys.look_up(Key(5)), Known::New);
+        keys.remember(sent(20, KEPT_MS));
+        assert_eq!(keys.look_up(Key(5)), Known::TooLate);
+        assert_eq!(keys.look_up(Key(10)), Known::TooLate);
+        assert_eq!(keys.look_up(Key(15)), Known::New);
+        assert_eq!(keys.look_up(Key(20)), Known::Again(sent(20, KEPT_MS)));
+    }
+
+    #[test]
+    fn the_number_of_keys_is_bounded() {
+        let mut keys = Keys::default();
+        for key in 1..=3000 {
+            keys.remember(sent(key, 0));
+        }
+        assert_eq!(keys.iter().count(), KEPT);
+        assert_eq!(keys.look_up(Key(1)), Known::TooLate);
+        assert_eq!(keys.look_up(Key(3000)), Known::Again(sent(3000, 0)));
+    }
+}

@@ -1,0 +1,28 @@
+//! The engine: the single-threaded owner of all state. Commands in, events out.
+//!
+//! ```text
+//!  InboundSlot ─▶ stage ─▶ decide(state, command) ─▶ events ─▶ publish: place, apply(state, event), slots ─▶ CommitSlot
+//!                             └────────▶ refusal ─────────────────────────────────────────────┘
+//! ```
+//! `decide` changes nothing and `apply` decides nothing. Recovery is `apply` over the journal ([`State::replay`]), so live and
+//! recovered state cannot differ. Rooms: `users` (accounts, devices), `inbox`, `keys` (idempotence), `chats`, `groups`;
+//! `sessions` is who is connected now, and no part of the state.
+
+mod chats;
+mod chunked;
+mod decide;
+mod digest;
+mod event;
+mod groups;
+mod inbox;
+mod keys;
+mod publish;
+mod sessions;
+mod stage;
+mod state;
+mod users;
+
+pub use decide::Limits;
+pub use event::Unreadable;
+pub use stage::{Engine, Start, Ties};
+pub use state::State;

@@ -1,0 +1,279 @@
+//! From events to slots: places a record, applies it, and hands record, deliveries and answer to the commit ring.
+
+use std::sync::Arc;
+
+use super::event::{self, Event};
+use super::sessions::Sessions;
+use super::state::{Listener, State};
+use crate::ids::{ConnectionId, Epoch, GroupId, Ordinal, Time, UserId, Version};
+use crate::record::{Cursor, MAX_BODY, RecordHead};
+use crate::rings::{Answer, AnswerBody, CommitProducer, Delivery, Progress, RECIPIENTS, Recipient};
+use crate::wire::{Code, Refusal};
+
+/// One command takes at most so many slots at once; a larger fan-out goes on in later turns.
+pub(super) const SLOTS_PER_COMMAND: u64 = 64;
+/// Prepared bytes that only sign-outs and cursors may still use.
+const RESERVE: u64 = 1 << 20;
+/// Suggested pause when the next segment is not ready yet, and when the disk is full.
+const BUSY_MS: u32 = 200;
+const DISK_FULL_MS: u32 = 5_000;
+
+/// Whether a record may use the bytes kept back for drops and shutdown.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Room {
+    Ordinary,
+    Reserve,
+}
+
+pub(super) struct Publisher {
+    commit: CommitProducer,
+    cursor: Cursor,
+    epoch: Epoch,
+    progress: Arc<Progress>,
+    body: Vec<u8>,
+    fan_out: FanOut,
+    published: usize,
+}
+
+/// A delivery that is being handed to the ring. It may need more slots than there are; nothing else is decided until it is done,
+/// so that every connection is told in the engine's order.
+#[derive(Default)]
+struct FanOut {
+    pending: bool,
+    delivery: Delivery,
+    content: Vec<u8>,
+    /// For each reactor: who is told, and how many of them have been handed over.
+    told: Vec<(Vec<Recipient>, usize)>,
+    answer: Option<Answer>,
+}
+
+/// Turns inbox entries into recipients.
+struct Audience<'a> {
+    sessions: &'a Sessions,
+    told: &'a mut [(Vec<Recipient>, usize)],
+    from: UserId,
+    /// The sender's own connection is answered, not told.
+    answered: Option<ConnectionId>,
+    own: Version,
+}
+
+impl Listener for Audience<'_> {
+    fn entry(&mut self, user: UserId, version: Version) {
+        let own = user == self.from;
+        if own {
+            self.own = version;
+        }
+        for session in self.sessions.of(user) {
+            if Some(session.connection) == self.answered {
+                continue;
+            }
+            if let Some((list, _)) = self.told.get_mut(session.connection.reactor as usize) {
+                list.push(Recipient::new(session.connection, version, own));
+            }
+        }
+    }
+}
+
+/// The events of one command, on their way to become a record.
+pub(super) struct Act<'a> {
+    pub(super) events: &'a [Event<'a>],
+    pub(super) time: Time,
+    pub(super) room: Room,
+    /// This connection is answered, so it is not told.
+    pub(super) answered: Option<ConnectionId>,
+}
+
+/// What a published entry is for its sender.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Published {
+    pub(super) head: RecordHead,
+    pub(super) own: Version,
+    pub(super) ordinal: Ordinal,
+    pub(super) group: GroupId,
+}
+
+impl Publisher {
+    pub(super) fn new(commit: CommitProducer, cursor: Cursor, epoch: Epoch, progress: Arc<Progress>) -> Self {
+        let told = (0..commit.reactors()).map(|_| (Vec::new(), 0)).collect();
+        let fan_out = FanOut { told, ..FanOut::default() };
+        Self { commit, cursor, epoch, progress, body: Vec::with_capacity(MAX_BODY), fan_out, published: 0 }
+    }
+
+    pub(super) fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// Slots that may be used now; none while a fan-out is going on.
+    pub(super) fn credit(&self) -> u64 {
+        if self.fan_out.pending { 0 } else { self.commit.credit() }
+    }
+
+    /// How many slots were published since this was asked last.
+    pub(super) fn take_published(&mut self) -> usize {
+        std::mem::take(&mut self.published)
+    }
+
+    /// An answer without an event.
+    pub(super) fn say(&mut self, answer: Answer) {
+        self.slot(|slot| slot.answer = Some(answer));
+    }
+
+    /// An answer that lists records.
+    pub(super) fn say_page(&mut self, answer: Answer, positions: impl Iterator<Item = crate::ids::Position>) {
+        self.slot(|slot| {
+            slot.answer = Some(answer);
+            slot.page.extend(positions);
+        });
+    }
+
+    /// Makes `events` happen: one record. Refused with nothing applied when the journal has no room prepared.
+    ///
+    /// If one of them is an entry, it goes to everyone's sessions, and `answer` is made of what it became.
+    pub(super) fn record(
+        &mut self,
+        state: &mut State,
+        sessions: &Sessions,
+        act: Act<'_>,
+        answer: impl FnOnce(Published) -> Option<Answer>,
+    ) -> Result<(), Refusal> {
+        let Act { events, time, room, answered } = act;
+        self.body.clear();
+        let content = event::encode(&mut self.body, events);
+        if self.body.len() > MAX_BODY {
+            return Err(Refusal::of(Code::TooLarge));
+        }
+        let (position, end) = self.cursor.place(self.body.len());
+        let kept_back = if room == Room::Ordinary { RESERVE } else { 0 };
+        if end.0 + kept_back > self.progress.prepared().0 {
+            let full = self.progress.disk_full();
+            return Err(if full {
+                Refusal::of(Code::DiskFull).retry(DISK_FULL_MS)
+            } else {
+                Refusal::of(Code::Busy).retry(BUSY_MS)
+            });
+        }
+        let head = RecordHead { position, epoch: self.epoch, time };
+        let delivery = delivery_of(events, time);
+        self.cursor.advance(end);
+
+        let told = &mut self.fan_out.told;
+        let mut audience = Audience { sessions, told, from: delivery.from, answered, own: Version(0) };
+        for event in events {
+            state.apply(head, event, &mut audience);
+        }
+        let own = audience.own;
+        let answer = answer(Published { head, own, ordinal: delivery.ordinal, group: delivery.group });
+        self.begin(head, delivery, content, answer);
+        Ok(())
+    }
+
+    fn begin(&mut self, head: RecordHead, delivery: Delivery, content: (u32, u32), answer: Option<Answer>) {
+        let Self { commit, body, fan_out, .. } = self;
+        let total: usize = fan_out.told.iter().map(|(list, _)| list.len()).sum();
+        let mut answer = answer;
+        let published = commit.try_publish(|slot| {
+            slot.record = Some(head);
+            slot.record_len = body.len() as u32;
+            slot.payload.extend_from_slice(body);
+            slot.content = content;
+            slot.delivery = delivery;
+            hand_over(&mut fan_out.told, &mut slot.recipients);
+            if total <= RECIPIENTS {
+                slot.answer = answer.take();
+            }
+        });
+        assert!(published, "the engine decided without credit");
+        self.published += 1;
+        if total <= RECIPIENTS {
+            fan_out.told.iter_mut().for_each(forget);
+            return;
+        }
+        fan_out.pending = true;
+        fan_out.delivery = delivery;
+        fan_out.content.clear();
+        fan_out.content.extend_from_slice(&body[content.0 as usize..content.1 as usize]);
+        fan_out.answer = answer;
+        self.go_on();
+    }
+
+    /// Goes on with a fan-out as far as the ring has room.
+    pub(super) fn go_on(&mut self) {
+        let Self { commit, fan_out, .. } = self;
+        while fan_out.pending && commit.credit() > 0 {
+            let left: usize = fan_out.told.iter().map(|(list, done)| list.len() - done).sum();
+            let published = commit.try_publish(|slot| {
+                slot.payload.extend_from_slice(&fan_out.content);
+                slot.content = (0, fan_out.content.len() as u32);
+                slot.delivery = fan_out.delivery;
+                hand_over(&mut fan_out.told, &mut slot.recipients);
+                if left <= RECIPIENTS {
+                    slot.answer = fan_out.answer.take();
+                }
+            });
+            assert!(published, "a slot that was free is not");
+            self.published += 1;
+            if left <= RECIPIENTS {
+                fan_out.pending = false;
+                fan_out.told.iter_mut().for_each(forget);
+            }
+        }
+    }
+
+    pub(super) fn is_going_on(&self) -> bool {
+        self.fan_out.pending
+    }
+
+    fn slot(&mut self, fill: impl FnOnce(&mut crate::rings::CommitSlot)) {
+        let published = self.commit.try_publish(fill);
+        assert!(published, "the engine decided without credit");
+        self.published += 1;
+    }
+}
+
+/// Moves the next [`RECIPIENTS`] into a slot, reactor after reactor.
+fn hand_over(told: &mut [(Vec<Recipient>, usize)], slot: &mut [Vec<Recipient>]) {
+    let mut room = RECIPIENTS;
+    for ((list, done), out) in told.iter_mut().zip(slot) {
+        let count = room.min(list.len() - *done);
+        out.extend_from_slice(&list[*done..*done + count]);
+        *done += count;
+        room -= count;
+    }
+}
+
+fn forget((list, done): &mut (Vec<Recipient>, usize)) {
+    list.clear();
+    *done = 0;
+}
+
+fn delivery_of(events: &[Event<'_>], time: Time) -> Delivery {
+    match events.first() {
+        Some(Event::MessageSent(entry) | Event::GroupChanged(entry)) => Delivery {
+            from: UserId(entry.from),
+            user: UserId(entry.user),
+            group: GroupId(entry.group),
+            ordinal: Ordinal(entry.ordinal),
+            time,
+        },
+        _ => Delivery::default(),
+    }
+}
+
+/// The answer to a send.
+pub(super) fn entry_answer(
+    connection: ConnectionId,
+    request: u32,
+    published: Published,
+    user: Option<UserId>,
+    made: bool,
+) -> Answer {
+    let body = AnswerBody::Entry {
+        version: published.own,
+        ordinal: published.ordinal,
+        time: published.head.time,
+        position: published.head.position,
+        user,
+        group: made.then_some(published.group),
+    };
+    Answer { connection, request, body }
+}

@@ -1,0 +1,332 @@
+//! Borrowing codecs for hot frames: a text message, an acknowledgement, a ping, what is pushed and what is answered. Nothing here
+//! allocates but the caller's buffer; a property test holds every one equal to the generated codec.
+
+use super::frame::{put_length, put_varint, varint, varint_len};
+use super::v1;
+use super::{Code, Refusal};
+use crate::ids::WIRE_BOUND;
+
+const ID: u8 = 0x08;
+const ACK: u8 = 0x10;
+const SEND: u8 = 0x1a;
+const SEND_KEY: u8 = 0x08;
+const SEND_USER: u8 = 0x18;
+const SEND_GROUP: u8 = 0x20;
+const TEXT: u8 = 0x42;
+
+const ENTRY: u8 = 0x12; // ServerFrame.entry
+const ENTRIES: u8 = 0x1a; // ServerFrame.entries
+const NOTICE: u8 = 0x2a; // ServerFrame.notice
+const VERSION: u8 = 0x08; // Entry.version
+const FROM: u8 = 0x10;
+const USER: u8 = 0x18;
+const GROUP: u8 = 0x20;
+const ORDINAL: u8 = 0x28;
+const TIME: u8 = 0x30;
+const POSITION: u8 = 0x38;
+const LIST: u8 = 0x0a; // Entries.list
+
+/// A client's frame, as far as it is hot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HotClient<'a> {
+    /// The empty frame.
+    Ping,
+    /// Nothing but an acknowledgement.
+    Ack(u64),
+    /// A text message to a number.
+    Send(HotSend<'a>),
+    /// Anything else, well-formed or not: the generated decoder knows.
+    Cold,
+}
+
+/// A text message to a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HotSend<'a> {
+    /// The frame's id.
+    pub id: u32,
+    /// The acknowledgement that rides along; 0: none.
+    pub ack: u64,
+    /// The idempotency key; 0: none.
+    pub key: u64,
+    /// To whom.
+    pub to: HotTo,
+    /// The text, not empty.
+    pub text: &'a str,
+}
+
+/// To whom a hot message goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HotTo {
+    /// To oneself.
+    Myself,
+    /// To a user.
+    User(u64),
+    /// To a group.
+    Group(u64),
+}
+
+/// Decodes a client's frame if it is hot: known fields, each once, in any order, every value in range.
+pub fn decode_client(frame: &[u8]) -> HotClient<'_> {
+    if frame.is_empty() {
+        return HotClient::Ping;
+    }
+    decode_hot(frame).unwrap_or(HotClient::Cold)
+}
+
+fn decode_hot(frame: &[u8]) -> Option<HotClient<'_>> {
+    let (mut id, mut ack, mut send) = (None, None, None);
+    let mut rest = frame;
+    while let [tag, behind @ ..] = rest {
+        let (value, behind) = varint(behind)?;
+        rest = behind;
+        match *tag {
+            ID if id.is_none() => id = Some(u32::try_from(value).ok()?),
+            ACK if ack.is_none() => ack = Some(below_bound(value)?),
+            SEND if send.is_none() => {
+                let (bytes, behind) = rest.split_at_checked(usize::try_from(value).ok()?)?;
+                rest = behind;
+                send = Some(bytes);
+            }
+            _ => return None,
+        }
+    }
+    let (id, ack) = (id.unwrap_or(0), ack.unwrap_or(0));
+    match send {
+        Some(send) => decode_send(send, id, ack).map(HotClient::Send),
+        None if id == 0 && ack > 0 => Some(HotClient::Ack(ack)),
+        None => None,
+    }
+}
+
+fn decode_send(bytes: &[u8], id: u32, ack: u64) -> Option<HotSend<'_>> {
+    let (mut key, mut to, mut text) = (None, HotTo::Myself, None);
+    let mut rest = bytes;
+    while let [tag, behind @ ..] = rest {
+        let (value, behind) = varint(behind)?;
+        rest = behind;
+        match *tag {
+            SEND_KEY if key.is_none() => key = Some(below_bound(value)?),
+            SEND_USER if to == HotTo::Myself => to = HotTo::User(below_bound(value)?),
+            SEND_GROUP if to == HotTo::Myself => to = HotTo::Group(below_bound(value)?),
+            TEXT if text.is_none() => {
+                let (bytes, behind) = rest.split_at_checked(usize::try_from(value).ok()?)?;
+                rest = behind;
+                text = Some(std::str::from_utf8(bytes).ok()?);
+            }
+            _ => return None,
+        }
+    }
+    let text = text.filter(|text| !text.is_empty())?;
+    Some(HotSend { id, ack, key: key.unwrap_or(0), to, text })
+}
+
+fn below_bound(value: u64) -> Option<u64> {
+    (value < WIRE_BOUND).then_some(value)
+}
+
+/// Decodes any frame with the generated decoder.
+///
+/// # Errors
+/// MALFORMED: these bytes are no frame.
+pub fn decode_cold(frame: &[u8]) -> Result<v1::ClientFrame, Refusal> {
+    prost::Message::decode(frame).map_err(|_| Refusal::of(Code::Malformed))
+}
+
+/// Holds every 64-bit value below 2^53.
+///
+/// # Errors
+/// INVALID, naming the field.
+pub fn check(frame: &v1::ClientFrame) -> Result<(), Refusal> {
+    use v1::client_frame::Request;
+    let mut numbers = vec![(frame.ack, "ack")];
+    match &frame.request {
+        Some(Request::Send(send)) => {
+            numbers.extend([(send.key, "key"), (send.reply, "reply")]);
+            match send.to {
+                Some(v1::send::To::User(user)) => numbers.push((user, "user")),
+                Some(v1::send::To::Group(group)) => numbers.push((group, "group")),
+                _ => {}
+            }
+            numbers.extend(send.mentions.iter().map(|user| (*user, "mentions")));
+            if let Some(mark) = &send.mark {
+                numbers.extend([(mark.read, "read"), (mark.received, "received")]);
+            }
+            if let Some(change) = &send.group_change {
+                numbers
+                    .extend(change.set.iter().flat_map(|member| [(member.user, "set"), (member.muted_until, "set")]));
+                numbers.extend(change.remove.iter().map(|user| (*user, "remove")));
+            }
+        }
+        Some(Request::Sync(sync)) => numbers.push((sync.since, "since")),
+        Some(Request::Hello(hello)) => numbers.extend([(hello.device, "device"), (hello.since, "since")]),
+        _ => {}
+    }
+    match numbers.into_iter().find(|(number, _)| *number >= WIRE_BOUND) {
+        Some((_, field)) => Err(Refusal::of(Code::Invalid).field(field)),
+        None => Ok(()),
+    }
+}
+
+/// Appends field 8: the content of a text message.
+pub fn put_text_content(out: &mut Vec<u8>, text: &str) {
+    out.push(TEXT);
+    put_varint(out, text.len() as u64);
+    out.extend_from_slice(text.as_bytes());
+}
+
+/// Appends the known fields 8 to 18 of a send, re-encoded in field order: what an entry may hold. A client's own bytes are never
+/// copied, for fields 5 to 7 among them would forge ordinal, time and position.
+pub fn canonical_content(out: &mut Vec<u8>, send: &v1::Send) {
+    let entry = v1::Entry {
+        text: send.text.clone(),
+        reply: send.reply,
+        mentions: send.mentions.clone(),
+        attachments: send.attachments.clone(),
+        custom: send.custom.clone(),
+        mark: send.mark,
+        amend: send.amend.clone(),
+        mention_all: send.mention_all,
+        group_change: send.group_change.clone(),
+        contact_change: send.contact_change.clone(),
+        profile_change: send.profile_change.clone(),
+        ..v1::Entry::default()
+    };
+    // a Vec has room for whatever is encoded
+    let _ = prost::Message::encode(&entry, out);
+}
+
+/// Who an entry names for its reader: fields 2 to 4. Absent ones mean the reader.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Names {
+    /// Who did it; 0: the reader.
+    pub from: u64,
+    /// 1:1: the other one; 0: the reader.
+    pub user: u64,
+    /// The group; 0: 1:1.
+    pub group: u64,
+}
+
+impl Names {
+    /// What `viewer` is told of an entry from `from` to `user` or `group`.
+    pub const fn for_viewer(viewer: u64, from: u64, user: u64, group: u64) -> Self {
+        if group != 0 {
+            return Self { from, user: 0, group };
+        }
+        let own = viewer == from;
+        Self { from: if own { 0 } else { from }, user: if own && user != viewer { user } else { 0 }, group: 0 }
+    }
+}
+
+/// Appends fields 2 and up of an entry: the same for many readers.
+pub fn put_tail(out: &mut Vec<u8>, names: Names, ordinal: u64, time: u64, content: &[u8]) {
+    for (tag, value) in [(FROM, names.from), (USER, names.user), (GROUP, names.group), (ORDINAL, ordinal), (TIME, time)]
+    {
+        put_number(out, tag, value);
+    }
+    out.extend_from_slice(content);
+}
+
+/// Appends a pushed entry, with its length: a head of a few bytes, then the tail.
+pub fn put_push(out: &mut Vec<u8>, version: u64, tail: &[u8]) {
+    let entry = number_len(version) + tail.len();
+    put_length(out, 1 + varint_len(entry as u64) + entry);
+    out.push(ENTRY);
+    put_varint(out, entry as u64);
+    put_number(out, VERSION, version);
+    out.extend_from_slice(tail);
+}
+
+/// Appends one element of `Entries.list`; version 0: one more than the element before it.
+pub fn put_listed(out: &mut Vec<u8>, version: u64, tail: &[u8]) {
+    out.push(LIST);
+    put_varint(out, (number_len(version) + tail.len()) as u64);
+    put_number(out, VERSION, version);
+    out.extend_from_slice(tail);
+}
+
+/// Appends a frame with entries, whose `list` is encoded already, with its length.
+pub fn put_entries(out: &mut Vec<u8>, id: u32, list: &[u8], more: bool, gap: bool, version: u64) {
+    let entries = list.len() + 2 * usize::from(more) + 2 * usize::from(gap) + number_len(version);
+    put_length(out, number_len(u64::from(id)) + 1 + varint_len(entries as u64) + entries);
+    put_number(out, ID, u64::from(id));
+    out.push(ENTRIES);
+    put_varint(out, entries as u64);
+    out.extend_from_slice(list);
+    put_number(out, 0x10, u64::from(more));
+    put_number(out, 0x18, u64::from(gap));
+    put_number(out, 0x20, version);
+}
+
+/// The entry that a send became, for its sender; absent values are 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SentEntry {
+    /// Its version in the sender's inbox.
+    pub version: u64,
+    /// The recipient, if the sender knew only the handle.
+    pub user: u64,
+    /// The group, if it was made.
+    pub group: u64,
+    /// Its number in the conversation.
+    pub ordinal: u64,
+    /// When, in ms since 1970.
+    pub time: u64,
+    /// Its position on the wire.
+    pub position: u64,
+}
+
+/// Appends the answer to a send, with its length.
+pub fn put_answer(out: &mut Vec<u8>, id: u32, sent: SentEntry) {
+    let SentEntry { version, user, group, ordinal, time, position } = sent;
+    let fields =
+        [(VERSION, version), (USER, user), (GROUP, group), (ORDINAL, ordinal), (TIME, time), (POSITION, position)];
+    let entry: usize = fields.iter().map(|(_, value)| number_len(*value)).sum();
+    put_length(out, number_len(u64::from(id)) + 1 + varint_len(entry as u64) + entry);
+    put_number(out, ID, u64::from(id));
+    out.push(ENTRY);
+    put_varint(out, entry as u64);
+    for (tag, value) in fields {
+        put_number(out, tag, value);
+    }
+}
+
+/// Appends "done": a frame with an id and nothing else.
+pub fn put_done(out: &mut Vec<u8>, id: u32) {
+    put_length(out, number_len(u64::from(id)));
+    put_number(out, ID, u64::from(id));
+}
+
+/// Appends the empty frame.
+pub fn put_pong(out: &mut Vec<u8>) {
+    put_length(out, 0);
+}
+
+/// Appends a notice; id 0: news.
+pub fn put_notice(out: &mut Vec<u8>, id: u32, version: u64, unread: u32) {
+    let notice = number_len(version) + number_len(u64::from(unread));
+    put_length(out, number_len(u64::from(id)) + 1 + varint_len(notice as u64) + notice);
+    put_number(out, ID, u64::from(id));
+    out.push(NOTICE);
+    put_varint(out, notice as u64);
+    put_number(out, 0x08, version);
+    put_number(out, 0x10, u64::from(unread));
+}
+
+/// Appends any frame with the generated encoder, with its length.
+pub fn put_server(out: &mut Vec<u8>, frame: &v1::ServerFrame) {
+    put_length(out, prost::Message::encoded_len(frame));
+    // a Vec has room for whatever is encoded
+    let _ = prost::Message::encode(frame, out);
+}
+
+/// Appends a number field unless it is 0.
+fn put_number(out: &mut Vec<u8>, tag: u8, value: u64) {
+    if value != 0 {
+        out.push(tag);
+        put_varint(out, value);
+    }
+}
+
+/// Bytes of a number field with a tag of one byte.
+const fn number_len(value: u64) -> usize {
+    if value == 0 { 0 } else { 1 + varint_len(value) }
+}

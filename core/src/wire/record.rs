@@ -1,0 +1,120 @@
+//! The borrowing codec of the record that almost every record is: one message.
+//!
+//! `Record { events: [ Event { message_sent } ] }`, all lengths minimal, no default written.
+
+use std::ops::Range;
+
+use super::frame::{put_varint, varint, varint_len};
+
+const EVENTS: u8 = 0x0a; // Record.events
+const MESSAGE_SENT: u8 = 0x0a; // Event.message_sent
+const GROUP_CHANGED: u8 = 0x12; // Event.group_changed
+
+/// A message or a group change, as the log has it; the fields of `MessageSent` and `GroupChanged` in log.proto.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LogEntry<'a> {
+    /// Who.
+    pub from: u64,
+    /// On which device.
+    pub device: u32,
+    /// The device's key, 0: none.
+    pub key: u64,
+    /// 1:1: the other one.
+    pub user: u64,
+    /// The group, 0: 1:1.
+    pub group: u64,
+    /// Its number in the conversation.
+    pub ordinal: u64,
+    /// Fields 8 to 18 of the wire's Entry.
+    pub content: &'a [u8],
+    /// The position of the message before in the conversation, 0: none.
+    pub previous: u64,
+}
+
+/// Appends a record that holds one message, and returns where its content stands in `out`.
+pub fn put_message(out: &mut Vec<u8>, m: &LogEntry<'_>) -> Range<usize> {
+    let numbers = [
+        (0x08, m.from),
+        (0x10, u64::from(m.device)),
+        (0x18, m.key),
+        (0x20, m.user),
+        (0x28, m.group),
+        (0x30, m.ordinal),
+    ];
+    let number_len = |value: u64| if value == 0 { 0 } else { 1 + varint_len(value) };
+    let content_len = if m.content.is_empty() { 0 } else { 1 + varint_len(m.content.len() as u64) + m.content.len() };
+    let message =
+        numbers.iter().map(|(_, value)| number_len(*value)).sum::<usize>() + content_len + number_len(m.previous);
+    let event = 1 + varint_len(message as u64) + message;
+    out.push(EVENTS);
+    put_varint(out, event as u64);
+    out.push(MESSAGE_SENT);
+    put_varint(out, message as u64);
+    for (tag, value) in numbers {
+        put_number(out, tag, value);
+    }
+    let mut content = out.len()..out.len();
+    if !m.content.is_empty() {
+        out.push(0x3a);
+        put_varint(out, m.content.len() as u64);
+        content = out.len()..out.len() + m.content.len();
+        out.extend_from_slice(m.content);
+    }
+    put_number(out, 0x40, m.previous);
+    content
+}
+
+fn put_number(out: &mut Vec<u8>, tag: u8, value: u64) {
+    if value != 0 {
+        out.push(tag);
+        put_varint(out, value);
+    }
+}
+
+/// The message, if the record holds one message and nothing else. `None`: something else, or nothing that this codec writes; the
+/// generated decoder then decides.
+pub fn as_message(body: &[u8]) -> Option<LogEntry<'_>> {
+    single(body, MESSAGE_SENT)
+}
+
+/// The message or group change, if the record holds just one of them.
+pub fn as_entry(body: &[u8]) -> Option<LogEntry<'_>> {
+    single(body, MESSAGE_SENT).or_else(|| single(body, GROUP_CHANGED))
+}
+
+fn single(body: &[u8], arm: u8) -> Option<LogEntry<'_>> {
+    let event = only_field(body, EVENTS)?;
+    let mut rest = only_field(event, arm)?;
+    let mut entry = LogEntry::default();
+    let mut last = 0;
+    while let [tag, behind @ ..] = rest {
+        if *tag <= last {
+            return None; // out of order or repeated: the generated decoder knows what to do
+        }
+        last = *tag;
+        if *tag == 0x3a {
+            let (length, behind) = varint(behind)?;
+            (entry.content, rest) = behind.split_at_checked(usize::try_from(length).ok()?)?;
+            continue;
+        }
+        let (value, behind) = varint(behind)?;
+        match tag {
+            0x08 => entry.from = value,
+            0x10 => entry.device = u32::try_from(value).ok()?,
+            0x18 => entry.key = value,
+            0x20 if arm == MESSAGE_SENT => entry.user = value,
+            0x28 => entry.group = value,
+            0x30 => entry.ordinal = value,
+            0x40 => entry.previous = value,
+            _ => return None,
+        }
+        rest = behind;
+    }
+    Some(entry)
+}
+
+/// The bytes of a length-delimited field, if it is all there is.
+fn only_field(bytes: &[u8], tag: u8) -> Option<&[u8]> {
+    let (length, rest) = varint(bytes.strip_prefix(&[tag])?)?;
+    (rest.len() as u64 == length).then_some(rest)
+}

@@ -1,0 +1,148 @@
+//! An engine behind its rings, whose journal is a list and whose reactor is the test.
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::sync::Arc;
+
+use prost::Message;
+use ringdove_core::agent::Agent;
+use ringdove_core::engine::{Engine, Limits, Start, State, Ties};
+use ringdove_core::ids::{ConnectionId, Epoch, Position, Time, UserId, Version};
+use ringdove_core::record::{Cursor, RecordHead};
+use ringdove_core::rings::{
+    Answer, AnswerBody, Command, CommitConsumer, CommitGate, Doorbell, InboundProducer, Progress, Register, Shutdown,
+    SignIn, SpaceSignal, commit_ring, inbound_ring,
+};
+use ringdove_core::wire::v1::{Entry, GroupChange, Member};
+
+const SEGMENT: u64 = 1 << 26;
+
+/// An engine with its rings, whose journal is a list and whose reactor is this test.
+pub struct Bench {
+    pub engine: Engine,
+    pub inbound: InboundProducer,
+    pub gate: CommitGate,
+    pub consumer: CommitConsumer,
+    pub records: Vec<(RecordHead, Vec<u8>)>,
+    pub progress: Arc<Progress>,
+}
+
+/// What a turn showed.
+#[derive(Default)]
+pub struct Seen {
+    pub answers: Vec<Answer>,
+    /// Connection key, version, whether it is the sender's own, content.
+    pub told: Vec<(u32, u64, bool, Vec<u8>)>,
+    pub pages: Vec<Vec<Position>>,
+}
+
+impl Bench {
+    pub fn new(limits: Limits, commit_slots: usize, batch: u64) -> Self {
+        let (inbound, consumer) = inbound_ring(256, 1 << 20);
+        let (commit, gate, mut reactors) = commit_ring(commit_slots, 1);
+        let bell = || Arc::new(Doorbell::new(Box::new(|| ())));
+        let progress = Arc::new(Progress::new(Position(0), Position(1 << 40)));
+        let ties = Ties {
+            inbound: consumer,
+            commit,
+            progress: Arc::clone(&progress),
+            journal: bell(),
+            inbound_space: vec![Arc::new(SpaceSignal::new(bell()))],
+            commit_space: Arc::new(SpaceSignal::new(bell())),
+            shutdown: Arc::new(Shutdown::new()),
+        };
+        let start = Start { cursor: Cursor::new(Position(0), SEGMENT), epoch: Epoch(1), time: Time(0) };
+        let engine = Engine::new(State::new(1024, 1 << 24), limits, start, batch, ties);
+        Self { engine, inbound, gate, consumer: reactors.remove(0), records: Vec::new(), progress }
+    }
+
+    pub fn put(&mut self, connection: u32, request: u32, command: Command, body: &[u8]) {
+        let put = self.inbound.try_publish(|slot| {
+            slot.connection = ConnectionId { reactor: 0, key: connection, generation: 1 };
+            slot.request = request;
+            slot.ack = Version(0);
+            slot.time = Time(1_000);
+            slot.command = command;
+            slot.set_body(body);
+        });
+        assert!(put, "the inbound ring is full");
+    }
+
+    /// An acknowledgement alone.
+    pub fn put_ack(&mut self, connection: u32, version: Version) {
+        let put = self.inbound.try_publish(|slot| {
+            slot.connection = ConnectionId { reactor: 0, key: connection, generation: 1 };
+            slot.request = 0;
+            slot.ack = version;
+            slot.time = Time(20_000);
+            slot.command = Command::Nothing;
+            slot.set_body(b"");
+        });
+        assert!(put, "the inbound ring is full");
+    }
+
+    /// Runs engine, journal and reactor until nothing is left.
+    pub fn run(&mut self) -> Seen {
+        let mut seen = Seen::default();
+        loop {
+            let work = self.engine.do_work();
+            let Self { gate, records, consumer, .. } = self;
+            if let Some(mut guard) = gate.take(u64::MAX) {
+                for slot in &mut guard {
+                    if let Some(head) = slot.record {
+                        records.push((head, slot.record_body().to_vec()));
+                    }
+                }
+            }
+            let drained = consumer.take(u64::MAX, |slot| {
+                for to in &slot.recipients[0] {
+                    seen.told.push((to.key(), to.version.0, to.is_own(), slot.content().to_vec()));
+                }
+                seen.answers.extend(slot.answer.clone());
+                if !slot.page.is_empty() {
+                    seen.pages.push(slot.page.clone());
+                }
+            });
+            if work + drained == 0 {
+                return seen;
+            }
+        }
+    }
+
+    pub fn ask(&mut self, connection: u32, command: Command, body: &[u8]) -> AnswerBody {
+        self.put(connection, 7, command, body);
+        let mut answers = self.run().answers;
+        answers.retain(|answer| answer.connection.key == connection);
+        assert_eq!(answers.len(), 1, "{answers:?}");
+        answers.remove(0).body
+    }
+
+    /// Registers a user, signed in on the connection.
+    pub fn register(&mut self, connection: u32, handle: &str) -> UserId {
+        let sign_in = SignIn { token: [connection as u8; 32], ..SignIn::default() };
+        let register = Register { handle: handle.into(), secret: "phc".into(), sign_in, ..Register::default() };
+        match self.ask(connection, Command::Register(Box::new(register)), b"") {
+            AnswerBody::Welcome(welcome) => welcome.user,
+            other => panic!("no welcome but {other:?}"),
+        }
+    }
+
+    pub fn replayed(&self) -> State {
+        let mut state = State::new(1024, 1 << 24);
+        for (head, body) in &self.records {
+            state.replay(*head, body).expect("a record of the engine is readable");
+        }
+        state
+    }
+}
+
+pub fn text(text: &str) -> Vec<u8> {
+    Entry { text: text.into(), ..Entry::default() }.encode_to_vec()
+}
+
+pub fn change(change: GroupChange) -> Vec<u8> {
+    Entry { group_change: Some(change), ..Entry::default() }.encode_to_vec()
+}
+
+pub fn members(users: &[UserId]) -> Vec<Member> {
+    users.iter().map(|user| Member { user: user.0, ..Member::default() }).collect()
+}

@@ -1,0 +1,152 @@
+//! Replayed state equals live state, for random conversations and whatever the engine took in a turn.
+
+mod bench;
+
+use bench::{Bench, change, members, text};
+use proptest::prelude::*;
+use ringdove_core::engine::Limits;
+use ringdove_core::ids::{Epoch, GroupId, Key, UserId, Version};
+use ringdove_core::rings::{Command, Imported, SignIn, To};
+use ringdove_core::wire::v1::GroupChange;
+
+const PEOPLE: u64 = 5;
+
+/// What somebody does; users and groups may not exist, keys repeat, connections may be signed out.
+#[derive(Clone, Debug)]
+enum Deed {
+    Send { by: u32, key: u64, to: u64, text: String },
+    SendToGroup { by: u32, key: u64, group: u64, text: String },
+    SendToHandle { by: u32, handle: String },
+    Change { by: u32, key: u64, group: u64, add: Vec<u64>, remove: Vec<u64>, name: Option<String> },
+    Create { by: u32, key: u64, set: Vec<u64> },
+    Sync { by: u32, since: u64 },
+    Acknowledge { by: u32, version: u64 },
+    SignIn { connection: u32, user: u64, device: u32, token: u8 },
+    Resume { connection: u32, token: u8 },
+    Bye { by: u32, all: bool },
+    Closed { by: u32 },
+    Import { handles: Vec<String> },
+}
+
+fn deed() -> impl Strategy<Value = Deed> {
+    let by = 0..8_u32;
+    let key = 0..12_u64;
+    let person = 1..PEOPLE + 2;
+    let group = 1..4_u64;
+    let people = prop::collection::vec(1..PEOPLE + 2, 0..4);
+    prop_oneof![
+        6 => (by.clone(), key.clone(), person.clone(), "[a-c]{1,3}").prop_map(|(by, key, to, text)| Deed::Send { by, key, to, text }),
+        4 => (by.clone(), key.clone(), group.clone(), "[a-c]{1,3}")
+            .prop_map(|(by, key, group, text)| Deed::SendToGroup { by, key, group, text }),
+        1 => (by.clone(), "p[0-9]").prop_map(|(by, handle)| Deed::SendToHandle { by, handle }),
+        3 => (by.clone(), key.clone(), group, people.clone(), people.clone(), proptest::option::of("[a-z]{0,4}"))
+            .prop_map(|(by, key, group, add, remove, name)| Deed::Change { by, key, group, add, remove, name }),
+        2 => (by.clone(), key, people).prop_map(|(by, key, set)| Deed::Create { by, key, set }),
+        1 => (by.clone(), 0..20_u64).prop_map(|(by, since)| Deed::Sync { by, since }),
+        2 => (by.clone(), 0..20_u64).prop_map(|(by, version)| Deed::Acknowledge { by, version }),
+        2 => (by.clone(), person, 0..4_u32, any::<u8>())
+            .prop_map(|(connection, user, device, token)| Deed::SignIn { connection, user, device, token }),
+        2 => (by.clone(), any::<u8>()).prop_map(|(connection, token)| Deed::Resume { connection, token }),
+        1 => (by.clone(), any::<bool>()).prop_map(|(by, all)| Deed::Bye { by, all }),
+        1 => by.prop_map(|by| Deed::Closed { by }),
+        1 => prop::collection::vec("[p-q][0-9]{1,3}", 0..4).prop_map(|handles| Deed::Import { handles }),
+    ]
+}
+
+fn put(bench: &mut Bench, request: u32, deed: &Deed) {
+    let ids = |people: &[u64]| people.iter().map(|nth| UserId::nth(*nth)).collect::<Vec<_>>();
+    match deed.clone() {
+        Deed::Send { by, key, to, text: said } => {
+            bench.put(by, request, Command::Send { key: Key(key), to: To::User(UserId::nth(to)) }, &text(&said));
+        }
+        Deed::SendToGroup { by, key, group, text: said } => {
+            bench.put(by, request, Command::Send { key: Key(key), to: To::Group(GroupId::nth(group)) }, &text(&said));
+        }
+        Deed::SendToHandle { by, handle } => {
+            let body = [handle.as_bytes(), &text("hi")].concat();
+            bench.put(by, request, Command::Send { key: Key(0), to: To::Handle(handle.len() as u8) }, &body);
+        }
+        Deed::Change { by, key, group, add, remove, name } => {
+            let remove = ids(&remove).iter().map(|user| user.0).collect();
+            let change_ = GroupChange { set: members(&ids(&add)), remove, name, ..GroupChange::default() };
+            bench.put(
+                by,
+                request,
+                Command::ChangeGroup { key: Key(key), group: GroupId::nth(group) },
+                &change(change_),
+            );
+        }
+        Deed::Create { by, key, set } => {
+            let change_ = GroupChange { create: true, set: members(&ids(&set)), ..GroupChange::default() };
+            bench.put(by, request, Command::ChangeGroup { key: Key(key), group: GroupId(0) }, &change(change_));
+        }
+        Deed::Sync { by, since } => bench.put(by, request, Command::Sync { since: Version(since), limit: 0 }, b""),
+        Deed::Acknowledge { by, version } => bench.put_ack(by, Version(version)),
+        Deed::SignIn { connection, user, device, token } => {
+            let sign_in = SignIn {
+                user: UserId::nth(user),
+                credential: 1,
+                device: ringdove_core::ids::DeviceId(device),
+                token: [token; 32],
+                ..SignIn::default()
+            };
+            bench.put(connection, request, Command::SignIn(Box::new(sign_in)), b"");
+        }
+        Deed::Resume { connection, token } => {
+            let cursor = Some((Epoch(1), Version(0)));
+            bench.put(connection, request, Command::Resume { token: [token; 32], cursor }, b"");
+        }
+        Deed::Bye { by, all } => bench.put(by, request, Command::Bye { all_devices: all }, b""),
+        Deed::Closed { by } => bench.put(by, 0, Command::Closed, b""),
+        Deed::Import { handles } => {
+            let account = |(nth, handle): (usize, String)| Imported {
+                handle,
+                name: String::new(),
+                token: [request as u8 ^ nth as u8; 32],
+            };
+            bench.put(
+                0,
+                request,
+                Command::Import(Box::new(handles.into_iter().enumerate().map(account).collect())),
+                b"",
+            );
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn replay_equals_live_state_at_any_batch_size(
+        deeds in prop::collection::vec(deed(), 1..120),
+        batch in prop_oneof![Just(1_u64), 2..9_u64, Just(256)],
+        at_once in 1..40_usize,
+        slots in prop_oneof![Just(64_usize), Just(512)],
+    ) {
+        let mut bench = Bench::new(Limits { group: 4, devices: 3, page: 5 }, slots, batch);
+        for person in 1..=PEOPLE as u32 {
+            bench.register(person, &format!("p{person}xx"));
+        }
+        let mut one_by_one = Bench::new(Limits { group: 4, devices: 3, page: 5 }, 512, 1);
+        for person in 1..=PEOPLE as u32 {
+            one_by_one.register(person, &format!("p{person}xx"));
+        }
+        let mut told = Vec::new();
+        let mut told_one_by_one = Vec::new();
+        for (nth, chunk) in deeds.chunks(at_once).enumerate() {
+            for (within, deed) in chunk.iter().enumerate() {
+                let request = (1 + nth * at_once + within) as u32;
+                put(&mut bench, request, deed);
+                put(&mut one_by_one, request, deed);
+                told_one_by_one.extend(one_by_one.run().told);
+            }
+            told.extend(bench.run().told);
+        }
+        let live = bench.engine.state().digest();
+        prop_assert_eq!(bench.replayed().digest(), live);
+        // how many commands a turn took changes nothing at all
+        prop_assert_eq!(one_by_one.engine.state().digest(), live);
+        prop_assert_eq!(told, told_one_by_one);
+    }
+}
