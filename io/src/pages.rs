@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use ringdove_core::agent::Agent;
-use ringdove_core::ids::{ConnectionId, GroupId, Position, UserId, Version};
+use ringdove_core::ids::{ConnectionId, Position, UserId, Version};
 use ringdove_core::record::Records;
 use ringdove_core::rings::{Doorbell, Shutdown};
-use ringdove_core::wire::{frame, log};
+use ringdove_core::wire::hot::{self, Names};
+use ringdove_core::wire::record;
 
 use crate::config::PAGE_BYTES;
 use crate::mailbox::{Letter, Mailbox, ReadPage};
@@ -87,8 +88,8 @@ impl PageReader {
             }
             let begin = page.list.len();
             // all but the first follow from the one before
-            let version = (begin == 0).then_some(order.first);
-            frame::put_listed(&mut page.list, version, &self.tail);
+            let version = if begin == 0 { order.first.0 } else { 0 };
+            hot::put_listed(&mut page.list, version, &self.tail);
             if begin > 0 && page.list.len() > PAGE_BYTES {
                 page.list.truncate(begin);
                 page.cut = true;
@@ -104,15 +105,9 @@ impl PageReader {
         self.body.clear();
         self.tail.clear();
         let Some(head) = self.records.read(position, &mut self.body) else { return false };
-        let Some(entry) = log::as_entry(&self.body) else { return false };
-        let nobody = UserId(0);
-        let mine = entry.from == viewer;
-        let (from, user) = match (entry.group != GroupId(0), mine) {
-            (true, _) => (entry.from, nobody),
-            (false, true) => (nobody, if entry.user == viewer { nobody } else { entry.user }),
-            (false, false) => (entry.from, nobody),
-        };
-        frame::put_tail(&mut self.tail, from, user, entry.group, entry.ordinal, head.time, entry.content);
+        let Some(entry) = record::as_entry(&self.body) else { return false };
+        let names = Names::for_viewer(viewer.0, entry.from, entry.user, entry.group);
+        hot::put_tail(&mut self.tail, names, entry.ordinal, head.time.0, entry.content);
         true
     }
 }

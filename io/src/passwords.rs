@@ -116,7 +116,7 @@ impl Checker {
         let params = Params::new(params.memory_kib, params.passes, 1, None).map_err(io::Error::other)?;
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
         let mut nobodys = Zeroizing::new([0; 32]);
-        getrandom::fill(nobodys.as_mut())?;
+        getrandom::fill(nobodys.as_mut()).map_err(io::Error::other)?;
         let made_up = argon2.hash_password(nobodys.as_ref()).map_err(io::Error::other)?.to_string();
         Ok(Self { argon2, made_up })
     }
@@ -128,8 +128,8 @@ impl Checker {
     fn check(&self, secret: &str, password: &str) -> bool {
         let nobodys = secret.is_empty();
         let stored = if nobodys { &self.made_up } else { secret };
-        let right = PasswordHash::new(stored)
-            .is_ok_and(|hash| self.argon2.verify_password(password.as_bytes(), &hash).is_ok());
+        let right =
+            PasswordHash::new(stored).is_ok_and(|hash| self.argon2.verify_password(password.as_bytes(), &hash).is_ok());
         right && !nobodys
     }
 }

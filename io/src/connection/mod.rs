@@ -6,7 +6,7 @@ mod socket;
 
 use std::net::IpAddr;
 
-use ringdove_core::ids::{ConnectionId, DeviceId, UserId, Version};
+use ringdove_core::ids::{ConnectionId, Version};
 
 pub(crate) use aside::{Aside, Attempt, Greeting, Pull};
 pub(crate) use pool::BufferPool;
@@ -74,8 +74,6 @@ pub(crate) struct Connection {
     /// Bytes of a frame over the limit that are still to be thrown away.
     pub skip: u32,
 
-    pub user: UserId,
-    pub device: DeviceId,
     /// Requests that the engine has not answered.
     pub unanswered: u32,
     /// The request id of the sync that is on its way, 0: none; another one waits until it is answered.
@@ -142,8 +140,6 @@ impl Connection {
             out: Vec::new(),
             written: 0,
             skip: 0,
-            user: UserId(0),
-            device: DeviceId(0),
             unanswered: 0,
             head: Version(0),
             sent: Version(0),

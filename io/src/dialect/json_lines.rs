@@ -1,8 +1,5 @@
-//! JSON lines: one proto3 JSON object a line. The slow dialect, for people with `nc`, and it may be slow: it goes through the
-//! native frames.
-
-use ringdove_core::wire::frame::{self, Split};
-use ringdove_core::wire::json;
+//! JSON lines: one proto3 JSON object a line. For people with `nc`: it may be slow, and goes through the native
+//! frames on its way out.
 
 /// A line at the begin of some bytes.
 #[derive(Debug, PartialEq, Eq)]
@@ -26,14 +23,6 @@ pub(crate) fn split(bytes: &[u8], limit: usize) -> Line<'_> {
         }
         None if bytes.len() > limit + 1 => Line::TooLarge,
         None => Line::Partial,
-    }
-}
-
-/// Writes native frames of our own as lines.
-pub(crate) fn append_frames(mut frames: &[u8], out: &mut Vec<u8>) {
-    while let Split::Frame { frame, used } = frame::split(frames, usize::MAX) {
-        json::frame_to_line(frame, out);
-        frames = &frames[used..];
     }
 }
 

@@ -2,6 +2,8 @@
 
 pub(crate) mod json_lines;
 
+use ringdove_core::wire::frame::PREAMBLE;
+
 /// What a peer speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Dialect {
@@ -14,11 +16,6 @@ pub(crate) enum Dialect {
     /// Length-prefixed protobuf in the admin door's schema, without a preamble.
     Admin,
 }
-
-/// The native dialect's preamble, without the version behind it.
-const PREAMBLE: [u8; 3] = [0xD0, b'v', b'e'];
-/// The major version that is served.
-const MAJOR: u8 = 1;
 
 /// What the first bytes of a connection say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,12 +35,11 @@ pub(crate) fn tell(bytes: &[u8]) -> Told {
     match bytes.first() {
         None => Told::NotYet,
         Some(b'{') => Told::Speaks(Dialect::JsonLines, 0),
-        Some(_) if bytes.len() <= PREAMBLE.len() => {
-            if PREAMBLE.starts_with(bytes) { Told::NotYet } else { Told::Garbage }
-        }
-        Some(_) if !bytes.starts_with(&PREAMBLE) => Told::Garbage,
-        Some(_) if bytes[PREAMBLE.len()] != MAJOR => Told::OtherVersion,
-        Some(_) => Told::Speaks(Dialect::Native, PREAMBLE.len() + 1),
+        Some(_) if PREAMBLE.starts_with(bytes) && bytes.len() < PREAMBLE.len() => Told::NotYet,
+        Some(_) if bytes.starts_with(&PREAMBLE) => Told::Speaks(Dialect::Native, PREAMBLE.len()),
+        // all but the last byte, which is the major version
+        Some(_) if bytes.len() >= PREAMBLE.len() && bytes.starts_with(&PREAMBLE[..3]) => Told::OtherVersion,
+        Some(_) => Told::Garbage,
     }
 }
 

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use mio::net::{TcpListener, TcpStream, UnixListener};
-use mio::{Interest, Registry, Token};
+use mio::{Interest, Registry};
 
 use super::{ADMIN, Edge, LISTENER, token};
 use crate::clock::Tick;
@@ -110,7 +110,9 @@ impl Edge {
                     count += 1;
                     self.let_in(socket, address.ip());
                 }
-                Err(error) => self.accept_failed(&error, true),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.accepting.tcp_waits = false,
+                Err(error) if self.accept_failed(&error) => break,
+                Err(_) => {}
             }
         }
         while count < ACCEPTS && self.accepting.admin_waits {
@@ -123,26 +125,23 @@ impl Edge {
                         self.admit(Socket::Unix(socket), None, Stage::Operator, Dialect::Admin);
                     }
                 }
-                Err(error) => self.accept_failed(&error, false),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.accepting.admin_waits = false,
+                Err(error) if self.accept_failed(&error) => break,
+                Err(_) => {}
             }
         }
         count
     }
 
-    fn accept_failed(&mut self, error: &io::Error, tcp: bool) {
-        match error.kind() {
-            ErrorKind::WouldBlock if tcp => self.accepting.tcp_waits = false,
-            ErrorKind::WouldBlock => self.accepting.admin_waits = false,
-            // the peer was faster
-            ErrorKind::Interrupted | ErrorKind::ConnectionAborted => {}
-            _ => {
-                self.output.counters.count(Counter::AcceptFailed);
-                self.accepting.pause = self.clock.tick().after(PAUSE_MS);
-                self.accepting.tcp_waits &= !tcp;
-                self.accepting.admin_waits &= tcp;
-                self.accepting.retry(tcp);
-            }
+    /// Whether the doors have to be left alone for a while: no descriptor left, or no memory.
+    fn accept_failed(&mut self, error: &io::Error) -> bool {
+        self.output.counters.count(Counter::AcceptFailed);
+        // else the peer was faster
+        let ours = !matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted);
+        if ours {
+            self.accepting.pause = self.clock.tick().after(PAUSE_MS);
         }
+        ours
     }
 
     fn let_in(&mut self, socket: TcpStream, address: IpAddr) {

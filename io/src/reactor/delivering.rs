@@ -2,9 +2,11 @@
 
 use ringdove_core::ids::{GroupId, UserId, Version};
 use ringdove_core::rings::{Answer, AnswerBody, CommitSlot, Delivery, Recipient};
-use ringdove_core::wire::{Refusal, frame};
+use ringdove_core::wire::Refusal;
+use ringdove_core::wire::hot::{self, Names, SentEntry};
 
 use super::Edge;
+use super::output::put_refusal;
 use crate::connection::{Connection, Stage};
 use crate::counters::Counter;
 
@@ -23,17 +25,11 @@ pub(super) struct Tails {
 impl Tails {
     /// Encodes the entry for whoever gets it.
     fn put(&mut self, delivery: &Delivery, content: &[u8]) {
-        let Delivery { from, user, group, ordinal, time } = *delivery;
-        self.others.clear();
-        self.own.clear();
-        if group != GroupId(0) {
-            frame::put_tail(&mut self.others, from, UserId(0), group, ordinal, time, content);
-            self.own.extend_from_slice(&self.others);
-        } else {
-            let nobody = UserId(0);
-            let other = if user == from { nobody } else { user };
-            frame::put_tail(&mut self.others, from, nobody, group, ordinal, time, content);
-            frame::put_tail(&mut self.own, nobody, other, group, ordinal, time, content);
+        let Delivery { from: UserId(from), user: UserId(user), group: GroupId(group), ordinal, time } = *delivery;
+        // nobody is not the sender: any viewer who is not stands for all of them
+        for (tail, viewer) in [(&mut self.others, 0), (&mut self.own, from)] {
+            tail.clear();
+            hot::put_tail(tail, Names::for_viewer(viewer, from, user, group), ordinal.0, time.0, content);
         }
     }
 }
@@ -82,12 +78,12 @@ impl Edge {
         if let Some(pull) = connection.pull() {
             // in NOTICE mode the page ends LIVE, and what came meanwhile is told by a notice
             if !quiet {
-                pull.hold_push(bound, size, |out| frame::put_push(out, version, tail));
+                pull.hold_push(bound, size, |out| hot::put_push(out, version.0, tail));
             }
             return;
         }
         if connection.stage == Stage::Live && !quiet {
-            if self.output.push(key, connection, size, |out| frame::put_push(out, version, tail)) {
+            if self.output.push(key, connection, size, |out| hot::put_push(out, version.0, tail)) {
                 connection.sent = version;
                 return self.output.counters.count(Counter::Pushes);
             }
@@ -140,7 +136,7 @@ impl Edge {
     fn answer_done(&mut self, key: u32, id: u32) {
         let Some(connection) = self.connections.get_mut(key as usize) else { return };
         if id > 0 {
-            self.output.answer(key, connection, |out| frame::put_done(out, id));
+            self.output.answer(key, connection, |out| hot::put_done(out, id));
         }
     }
 
@@ -159,9 +155,15 @@ impl Edge {
             connection.sent = connection.sent.max(version);
         }
         let id = answer.request;
-        self.output.answer(key, connection, |out| {
-            frame::put_answer(out, id, version, user, group, ordinal, time, position);
-        });
+        let sent = SentEntry {
+            version: version.0,
+            user: user.map_or(0, |user| user.0),
+            group: group.map_or(0, |group| group.0),
+            ordinal: ordinal.0,
+            time: time.0,
+            position: position.on_wire(),
+        };
+        self.output.answer(key, connection, |out| hot::put_answer(out, id, sent));
     }
 
     fn answer_refused(&mut self, key: u32, id: u32, refusal: &Refusal) {
@@ -174,7 +176,7 @@ impl Edge {
                     if connection.sync == id {
                         connection.sync = 0;
                     }
-                    self.output.answer(key, connection, |out| frame::put_refusal(out, id, refusal));
+                    self.output.answer(key, connection, |out| put_refusal(out, id, *refusal));
                 }
             }
         }
@@ -184,7 +186,7 @@ impl Edge {
         let Some(connection) = self.connections.get_mut(key as usize) else { return };
         connection.sync = 0;
         connection.caught_up(version);
-        self.output.answer(key, connection, |out| frame::put_gap(out, id, version));
+        self.output.answer(key, connection, |out| hot::put_entries(out, id, &[], false, true, version.0));
     }
 
     /// Owes the connection a notice: one a second at most, and none while it does not read.

@@ -1,10 +1,10 @@
 //! Ends: a bye goes out before every close that we start, and the engine hears of every end.
 
-use ringdove_core::ids::UserId;
 use ringdove_core::rings::Command;
-use ringdove_core::wire::{Code, Refusal, frame};
+use ringdove_core::wire::{Code, Refusal};
 
 use super::Edge;
+use super::output::put_bye;
 use crate::connection::{Connection, Stage};
 use crate::counters::Counter;
 use crate::dialect::Dialect;
@@ -12,7 +12,7 @@ use crate::dialect::Dialect;
 impl Edge {
     /// Says bye, then closes.
     pub(super) fn bye(&mut self, key: u32, code: Code, retry_ms: u32) {
-        self.bye_with(key, Refusal { code, field: "", retry_ms });
+        self.bye_with(key, Refusal::of(code).retry(retry_ms));
     }
 
     /// Says bye, then closes.
@@ -24,7 +24,7 @@ impl Edge {
         release_answers(&mut self.output, key, connection);
         if matches!(connection.dialect, Dialect::Native | Dialect::JsonLines) {
             self.output.counters.count(Counter::Byes);
-            self.output.at_once(key, connection, |out| frame::put_bye(out, &refusal));
+            self.output.at_once(key, connection, |out| put_bye(out, refusal));
         }
         self.part(key);
     }
@@ -75,8 +75,9 @@ impl Edge {
         connection.socket.deregister(&self.registry);
         self.output.pool.give_back(&mut connection.partial);
         self.output.pool.give_back(&mut connection.out);
-        if let Some(address) = connection.address {
-            self.admission.leave(address);
+        match connection.address {
+            Some(address) => self.admission.leave(address),
+            None => self.operator_left(),
         }
         self.output.counters.count(Counter::Closed);
     }
@@ -90,9 +91,6 @@ impl Edge {
         let Some(connection) = self.connections.get(key as usize) else { return };
         let envelope = self.envelope(key, connection, 0);
         self.publish_surely(envelope, Command::Closed);
-        if let Some(connection) = self.connections.get_mut(key as usize) {
-            connection.user = UserId(0);
-        }
     }
 }
 

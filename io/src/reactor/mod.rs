@@ -23,16 +23,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::Receiver;
+use mio::net::TcpStream;
 use mio::{Events, Poll, Registry, Token, Waker};
 use ringdove_core::agent::Agent;
 use ringdove_core::ids::Time;
-use ringdove_core::rings::{
-    Command, CommitConsumer, Doorbell, InboundProducer, Progress, Shutdown, SpaceSignal,
-};
+use ringdove_core::rings::{Command, CommitConsumer, Doorbell, InboundProducer, Progress, Shutdown, SpaceSignal};
 use slab::Slab;
 
 pub use accepting::Doors;
-pub(crate) use reading::Step;
 
 use crate::admission::Admission;
 use crate::clock::{Clock, TICK_MS};
@@ -96,6 +94,8 @@ pub struct Seams {
     pub commits: CommitConsumer,
     /// Rings when a full inbound ring has space again; its producer is this reactor's thread.
     pub space: Arc<SpaceSignal>,
+    /// Rings when a full commit ring has space again; its producer is the engine's thread.
+    pub commit_space: Arc<SpaceSignal>,
     /// The doorbell of this reactor's own thread.
     pub bell: Arc<Doorbell>,
     /// The doorbell of the engine's thread.
@@ -120,6 +120,7 @@ pub struct Reactor {
     /// Events were found while sleeping.
     found: bool,
     commits: CommitConsumer,
+    commit_space: Arc<SpaceSignal>,
     letters: Receiver<Letter>,
     edge: Edge,
 }
@@ -199,7 +200,16 @@ impl Reactor {
             tails: Tails::default(),
             config,
         };
-        Ok(Self { poll, waker, events: Events::with_capacity(EVENTS), found: false, commits: seams.commits, letters, edge })
+        Ok(Self {
+            poll,
+            waker,
+            events: Events::with_capacity(EVENTS),
+            found: false,
+            commits: seams.commits,
+            commit_space: seams.commit_space,
+            letters,
+            edge,
+        })
     }
 
     /// Gives the doors to this reactor, and the other reactors as those to share the sockets with.
@@ -235,8 +245,9 @@ impl Reactor {
                 break;
             }
         }
-        // the engine may wait for space in the commit ring
-        edge.published |= slots > 0;
+        if slots > 0 {
+            self.commit_space.freed();
+        }
         slots
     }
 
@@ -300,7 +311,9 @@ impl Edge {
 
     fn open_letter(&mut self, letter: Letter) {
         match letter {
-            Letter::Socket(socket, address) if self.phase == Phase::Running => self.admit_client(socket, address),
+            Letter::Socket(socket, address) if self.phase == Phase::Running => {
+                self.admit_client(TcpStream::from_std(socket), address);
+            }
             Letter::Socket(_, address) => self.admission.leave(address),
             Letter::Checked(at, right) => self.checked(at, right),
             Letter::Hashed(at, secret) => self.hashed(at, secret),

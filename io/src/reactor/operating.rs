@@ -7,9 +7,8 @@ use ringdove_core::wire::{Code, Refusal, admin, frame};
 use zeroize::Zeroizing;
 
 use super::Edge;
-use super::output::refusal;
 use super::reading::Step;
-use crate::connection::{Aside, Connection};
+use crate::connection::Aside;
 use crate::handles::is_handle;
 use crate::tokens;
 
@@ -33,15 +32,19 @@ impl Edge {
         }
         match asked.request {
             _ if asked.id == 0 => {
-                self.refuse_operator(key, 0, &refusal(Code::Invalid, "id", 0));
+                self.refuse_operator(key, 0, &Refusal::of(Code::Invalid).field("id"));
                 Step::Next
             }
             Some(Request::Stats(_)) => {
-                if self.request(key, asked.id, Command::Figures, &[]) { Step::Next } else { Step::Full }
+                if self.request(key, asked.id, Command::Figures, &[]) {
+                    Step::Next
+                } else {
+                    Step::Full
+                }
             }
             Some(Request::Import(import)) => self.import(key, asked.id, import),
             None => {
-                self.refuse_operator(key, asked.id, &refusal(Code::UnknownRequest, "", 0));
+                self.refuse_operator(key, asked.id, &Refusal::of(Code::UnknownRequest));
                 Step::Next
             }
         }
@@ -69,12 +72,9 @@ impl Edge {
         let Some(connection) = self.connections.get_mut(key as usize) else { return };
         let Some(Aside::Import(tokens)) = connection.aside.take().map(|aside| *aside) else { return };
         let made = made.iter().zip(tokens).map(|(made, token)| match made {
-            Ok((user, device)) => admin::Made {
-                user: user.0,
-                device: u64::from(device.0),
-                token: token.to_string(),
-                code: 0,
-            },
+            Ok((user, device)) => {
+                admin::Made { user: user.0, device: u64::from(device.0), token: token.to_string(), code: 0 }
+            }
             Err(refused) => admin::Made { code: refused.code as u32, ..admin::Made::default() },
         });
         let body = admin::admin_answer::Body::Imported(admin::Imported { made: made.collect() });
@@ -121,18 +121,18 @@ impl Edge {
 /// What the engine is told, and the tokens that it is not.
 fn accounts(import: admin::Import) -> Result<(Vec<Imported>, Vec<Zeroizing<String>>), Refusal> {
     if import.accounts.len() > ACCOUNTS {
-        return Err(refusal(Code::TooLarge, "accounts", 0));
+        return Err(Refusal::of(Code::TooLarge).field("accounts"));
     }
     let mut accounts = Vec::with_capacity(import.accounts.len());
     let mut made = Vec::with_capacity(import.accounts.len());
     for account in import.accounts {
         if !is_handle(&account.handle) {
-            return Err(refusal(Code::Invalid, "handle", 0));
+            return Err(Refusal::of(Code::Invalid).field("handle"));
         }
         if account.name.len() > NAME {
-            return Err(refusal(Code::Invalid, "name", 0));
+            return Err(Refusal::of(Code::Invalid).field("name"));
         }
-        let (token, digest) = tokens::fresh().map_err(|_| refusal(Code::Fault, "", 0))?;
+        let (token, digest) = tokens::fresh().map_err(|_| Refusal::of(Code::Fault))?;
         accounts.push(Imported { handle: account.handle, name: account.name, token: digest });
         made.push(token);
     }

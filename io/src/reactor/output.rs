@@ -1,11 +1,12 @@
 //! What connections are told: every frame that leaves is written through here.
 
-use ringdove_core::wire::Refusal;
+use std::sync::Arc;
+
+use ringdove_core::wire::{Refusal, hot, json, v1};
 
 use crate::connection::{BufferPool, Connection};
-use crate::counters::{Counter, Counters};
-use crate::dialect::{Dialect, json_lines};
-use std::sync::Arc;
+use crate::counters::Counters;
+use crate::dialect::Dialect;
 
 /// Room for what stands before a shared tail: length, tag and length, version.
 const HEAD: usize = 24;
@@ -72,7 +73,7 @@ impl Output {
         if connection.dialect == Dialect::JsonLines {
             self.frames.clear();
             put(&mut self.frames);
-            json_lines::append_frames(&self.frames, &mut connection.out);
+            json::frames_to_lines(&mut connection.out, &self.frames);
             self.frames.shrink_to(64 * 1024);
         } else {
             put(&mut connection.out);
@@ -80,7 +81,14 @@ impl Output {
     }
 }
 
-/// A refusal that the reactor itself makes.
-pub(super) fn refusal(code: ringdove_core::wire::Code, field: &'static str, retry_ms: u32) -> Refusal {
-    Refusal { code, field, retry_ms }
+/// Appends a refusal, with its length; id 0: news.
+pub(super) fn put_refusal(out: &mut Vec<u8>, id: u32, refusal: Refusal) {
+    let body = Some(v1::server_frame::Body::Refusal(refusal.to_wire()));
+    hot::put_server(out, &v1::ServerFrame { id, body });
+}
+
+/// Appends a bye, with its length.
+pub(super) fn put_bye(out: &mut Vec<u8>, refusal: Refusal) {
+    let body = Some(v1::server_frame::Body::Bye(refusal.to_wire()));
+    hot::put_server(out, &v1::ServerFrame { id: 0, body });
 }

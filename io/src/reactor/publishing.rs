@@ -1,6 +1,6 @@
 //! The way into the inbound ring: what does not fit now is kept, and nothing that was accepted is lost.
 
-use ringdove_core::ids::{ConnectionId, DeviceId, Time, UserId, Version};
+use ringdove_core::ids::{ConnectionId, Time, Version};
 use ringdove_core::rings::{Command, LARGE_BODY};
 
 use super::Edge;
@@ -11,8 +11,6 @@ use crate::counters::Counter;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Envelope {
     pub connection: ConnectionId,
-    pub user: UserId,
-    pub device: DeviceId,
     pub request: u32,
     pub ack: Version,
     pub time: Time,
@@ -23,8 +21,6 @@ impl Edge {
     pub(super) fn envelope(&self, key: u32, connection: &Connection, request: u32) -> Envelope {
         Envelope {
             connection: connection.id(self.index, key),
-            user: connection.user,
-            device: connection.device,
             request,
             ack: if connection.ack_due { connection.acked } else { Version(0) },
             time: self.clock.wall(),
@@ -100,8 +96,6 @@ impl Edge {
         }
         let done = self.inbound.try_publish(|slot| {
             slot.connection = envelope.connection;
-            slot.user = envelope.user;
-            slot.device = envelope.device;
             slot.request = envelope.request;
             slot.ack = envelope.ack;
             slot.time = envelope.time;

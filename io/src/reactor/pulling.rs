@@ -5,10 +5,10 @@
 
 use ringdove_core::ids::{Position, Version};
 use ringdove_core::rings::Page;
-use ringdove_core::wire::{Code, frame};
+use ringdove_core::wire::{Code, Refusal, hot};
 
 use super::Edge;
-use super::output::refusal;
+use super::output::put_refusal;
 use crate::config::{BUSY_RETRY_MS, NOTICE_MS};
 use crate::connection::{Aside, Connection, Pull, Stage};
 use crate::counters::Counter;
@@ -24,7 +24,7 @@ impl Edge {
             if !page.more {
                 connection.caught_up(page.head);
             }
-            return self.output.answer(key, connection, |out| frame::put_entries(out, id, &[], page.more));
+            return self.output.answer(key, connection, |out| hot::put_entries(out, id, &[], page.more, false, 0));
         }
         let order = PageOrder {
             connection: connection.id(self.index, key),
@@ -36,8 +36,8 @@ impl Edge {
             connection.aside = Some(Box::new(Aside::Pull(Pull::new(id, *page))));
         } else {
             connection.sync = 0;
-            let busy = refusal(Code::Busy, "", BUSY_RETRY_MS);
-            self.output.answer(key, connection, |out| frame::put_refusal(out, id, &busy));
+            let busy = Refusal::of(Code::Busy).retry(BUSY_RETRY_MS);
+            self.output.answer(key, connection, |out| put_refusal(out, id, busy));
         }
     }
 
@@ -74,7 +74,7 @@ impl Edge {
             connection.sent = read.last;
         }
         self.output.at_once(key, connection, |out| {
-            frame::put_entries(out, pull.request, &read.list, !ends);
+            hot::put_entries(out, pull.request, &read.list, !ends, false, 0);
             out.extend_from_slice(&pull.held);
         });
         if owes {
@@ -90,7 +90,7 @@ impl Edge {
         let head = connection.head.max(pull.page.head);
         connection.caught_up(head);
         self.output.at_once(key, connection, |out| {
-            frame::put_gap(out, pull.request, head);
+            hot::put_entries(out, pull.request, &[], false, true, head.0);
             out.extend_from_slice(&pull.held);
         });
     }
@@ -113,7 +113,7 @@ impl Edge {
         connection.noticed = now;
         let (head, unread) = (connection.head, unread(connection));
         self.output.counters.count(Counter::Notices);
-        self.output.at_once(key, connection, |out| frame::put_notice(out, head, unread));
+        self.output.at_once(key, connection, |out| hot::put_notice(out, 0, head.0, unread));
     }
 }
 

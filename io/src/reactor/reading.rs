@@ -239,7 +239,7 @@ impl Edge {
                 self.account(key, used, step)
             }
             Split::Partial { .. } => (0, None),
-            Split::TooLarge { length } => self.too_large(key, bytes, length as usize),
+            Split::TooLarge { length, prefix } => self.too_large(key, bytes, prefix, length),
             Split::Malformed => self.malformed(key),
         }
     }
@@ -286,9 +286,8 @@ impl Edge {
     }
 
     /// A frame over the limit is refused by its id and thrown away as it comes; without an id to name it the connection ends.
-    fn too_large(&mut self, key: u32, bytes: &[u8], length: usize) -> (usize, Option<Step>) {
+    fn too_large(&mut self, key: u32, bytes: &[u8], prefix: usize, length: usize) -> (usize, Option<Step>) {
         let Some(connection) = self.connections.get_mut(key as usize) else { return (0, None) };
-        let prefix = bytes.iter().take_while(|byte| **byte >= 0x80).count() + 1;
         let signed_in = connection.stage.is_signed_in();
         if signed_in && bytes.len() < START {
             return (0, None);
@@ -296,10 +295,7 @@ impl Edge {
         match request_id(&bytes[prefix..]) {
             Some(id) if signed_in => {
                 connection.skip = u32::try_from(prefix + length).unwrap_or(u32::MAX);
-                let refusal = Refusal { code: Code::TooLarge, field: "frame", retry_ms: 0 };
-                self.output.counters.count(Counter::Refused);
-                self.output.answer(key, connection, |out| frame::put_refusal(out, id, &refusal));
-                (0, Some(Step::Next))
+                (0, Some(self.refuse(key, id, Refusal::of(Code::TooLarge).field("frame"))))
             }
             _ => {
                 self.bye(key, Code::TooLarge, 0);

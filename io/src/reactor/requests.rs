@@ -2,11 +2,12 @@
 
 use ringdove_core::ids::{GroupId, Key, UserId, Version, WIRE_BOUND};
 use ringdove_core::rings::{Command, To};
-use ringdove_core::wire::hot::{self, HotClient, HotSend};
-use ringdove_core::wire::{Code, Refusal, frame, v1};
+use ringdove_core::wire::hot::{self, HotClient, HotSend, HotTo};
+use ringdove_core::wire::json::JsonError;
+use ringdove_core::wire::{Code, Refusal, json, v1};
 
 use super::Edge;
-use super::output::refusal;
+use super::output::put_refusal;
 use super::reading::Step;
 use crate::connection::Stage;
 use crate::counters::Counter;
@@ -19,19 +20,33 @@ impl Edge {
     /// Takes a frame of the native dialect.
     pub(super) fn take_native(&mut self, key: u32, bytes: &[u8]) -> Step {
         match hot::decode_client(bytes) {
-            Ok(HotClient::Ping) => self.ping(key),
-            Ok(HotClient::Ack(version)) => self.ack(key, version),
-            Ok(HotClient::Send(send)) => self.hot_send(key, &send),
-            Ok(HotClient::Cold) => match hot::decode_cold(bytes) {
-                Ok(frame) => self.take_frame(key, frame),
-                Err(_) => self.end_malformed(key),
+            HotClient::Ping => self.ping(key),
+            HotClient::Ack(version) => self.ack(key, version),
+            HotClient::Send(send) => self.hot_send(key, &send),
+            HotClient::Cold => match hot::decode_cold(bytes) {
+                Ok(frame) => match hot::check(&frame) {
+                    Ok(()) => self.take_frame(key, frame),
+                    Err(refusal) => self.refuse(key, frame.id, refusal),
+                },
+                Err(refusal) => self.end_malformed(key, refusal),
             },
-            Err(_) => self.end_malformed(key),
         }
     }
 
-    pub(super) fn end_malformed(&mut self, key: u32) -> Step {
-        self.bye(key, Code::Malformed, 0);
+    /// Takes a line of the JSON dialect. An empty one is none.
+    pub(super) fn take_line(&mut self, key: u32, line: &[u8]) -> Step {
+        if line.trim_ascii().is_empty() {
+            return Step::Next;
+        }
+        match json::decode_line(line) {
+            Ok(frame) => self.take_frame(key, frame),
+            Err(JsonError::Refused(id, refusal)) => self.refuse(key, id, refusal),
+            Err(JsonError::Malformed) => self.end_malformed(key, Refusal::of(Code::Malformed)),
+        }
+    }
+
+    fn end_malformed(&mut self, key: u32, refusal: Refusal) -> Step {
+        self.bye_with(key, refusal);
         Step::Gone
     }
 
@@ -42,24 +57,21 @@ impl Edge {
         let Some(connection) = self.connections.get(key as usize) else { return Step::Gone };
         let signed_in = connection.stage.is_signed_in();
         if client.ack != 0 && signed_in {
-            if client.ack >= WIRE_BOUND {
-                return self.refuse(key, id, refusal(Code::Invalid, "ack", 0));
-            }
             self.ack(key, client.ack);
         }
         match client.request {
             Some(Request::Hello(hello)) if !signed_in => self.hello(key, id, hello),
             None if id == 0 && client.ack == 0 => self.ping(key),
             None if id == 0 => Step::Next,
-            _ if !signed_in => self.refuse(key, id, refusal(Code::OutOfOrder, "", 0)),
+            _ if !signed_in => self.refuse(key, id, Refusal::of(Code::OutOfOrder)),
             None => self.ask(key, id, Command::Nothing),
-            Some(Request::Hello(_)) => self.refuse(key, id, refusal(Code::OutOfOrder, "", 0)),
+            Some(Request::Hello(_)) => self.refuse(key, id, Refusal::of(Code::OutOfOrder)),
             Some(Request::Send(send)) => self.send(key, id, &send),
             Some(Request::Sync(sync)) => self.sync(key, id, &sync),
             Some(Request::Mode(mode)) => self.mode(key, id, mode),
             Some(Request::Bye(bye)) => self.said_bye(key, id, &bye),
             Some(Request::Signal(_) | Request::History(_) | Request::Get(_)) => {
-                self.refuse(key, id, refusal(Code::UnknownRequest, "", 0))
+                self.refuse(key, id, Refusal::of(Code::UnknownRequest))
             }
         }
     }
@@ -71,7 +83,7 @@ impl Edge {
             self.output.counters.count(Counter::RefusedSilently);
         } else {
             self.output.counters.count(Counter::Refused);
-            self.output.answer(key, connection, |out| frame::put_refusal(out, id, &refusal));
+            self.output.answer(key, connection, |out| put_refusal(out, id, refusal));
         }
         Step::Next
     }
@@ -85,7 +97,7 @@ impl Edge {
         if connection.notice_due {
             self.write_notice(key);
         } else {
-            self.output.at_once(key, connection, frame::put_pong);
+            self.output.at_once(key, connection, hot::put_pong);
         }
         Step::Next
     }
@@ -119,26 +131,21 @@ impl Edge {
         let id = send.id;
         let Some(connection) = self.connections.get(key as usize) else { return Step::Gone };
         if !connection.stage.is_signed_in() {
-            return self.refuse(key, id, refusal(Code::OutOfOrder, "", 0));
+            return self.refuse(key, id, Refusal::of(Code::OutOfOrder));
         }
         if send.ack != 0 {
             self.ack(key, send.ack);
         }
-        let to = match hot_recipient(send) {
+        let to = match hot_recipient(send.to) {
             Ok(to) => to,
             Err(refused) => return self.refuse(key, id, refused),
         };
-        if let Err(refused) = self.check_text(send.text).and_then(|()| check_key(send.key)) {
+        if let Err(refused) = self.check_text(send.text) {
             return self.refuse(key, id, refused);
         }
         let mut content = std::mem::take(&mut self.content);
         content.clear();
-        if let To::Handle(_) = to
-            && let hot::HotTo::Handle(handle) = send.to
-        {
-            content.extend_from_slice(handle.as_bytes());
-        }
-        frame::put_text_content(&mut content, send.text);
+        hot::put_text_content(&mut content, send.text);
         let step = self.publish_send(key, id, Command::Send { key: Key(send.key), to }, &content);
         self.content = content;
         step
@@ -146,7 +153,7 @@ impl Edge {
 
     /// A send in full.
     fn send(&mut self, key: u32, id: u32, send: &v1::Send) -> Step {
-        let checked = check_parts(send).and_then(|()| check_key(send.key)).and_then(|()| self.check_text(&send.text));
+        let checked = check_parts(send).and_then(|()| self.check_text(&send.text));
         if let Err(refused) = checked {
             return self.refuse(key, id, refused);
         }
@@ -160,7 +167,7 @@ impl Edge {
             content.extend_from_slice(handle.as_bytes());
         }
         // never the client's bytes: an unknown field of a send may mean something in an entry
-        frame::canonical_content(&mut content, send);
+        hot::canonical_content(&mut content, send);
         let step = self.publish_send(key, id, command, &content);
         self.content = content;
         step
@@ -169,7 +176,7 @@ impl Edge {
     fn publish_send(&mut self, key: u32, id: u32, command: Command, content: &[u8]) -> Step {
         let before = match self.allow(key) {
             Ok(before) => before,
-            Err(retry_ms) => return self.refuse(key, id, refusal(Code::RateLimited, "", retry_ms)),
+            Err(retry_ms) => return self.refuse(key, id, Refusal::of(Code::RateLimited).retry(retry_ms)),
         };
         if self.request(key, id, command, content) {
             return Step::Next;
@@ -202,17 +209,14 @@ impl Edge {
 
     fn check_text(&self, text: &str) -> Result<(), Refusal> {
         if text.len() > self.config.limits.text as usize {
-            return Err(refusal(Code::TooLarge, "text", 0));
+            return Err(Refusal::of(Code::TooLarge).field("text"));
         }
         Ok(())
     }
 
     fn sync(&mut self, key: u32, id: u32, sync: &v1::Sync) -> Step {
         if id == 0 {
-            return self.refuse(key, id, refusal(Code::Invalid, "id", 0));
-        }
-        if sync.since >= WIRE_BOUND {
-            return self.refuse(key, id, refusal(Code::Invalid, "since", 0));
+            return self.refuse(key, id, Refusal::of(Code::Invalid).field("id"));
         }
         let Some(connection) = self.connections.get(key as usize) else { return Step::Gone };
         if connection.sync != 0 {
@@ -236,7 +240,7 @@ impl Edge {
             connection.notice_due = true;
         }
         if id > 0 {
-            self.output.answer(key, connection, |out| frame::put_done(out, id));
+            self.output.answer(key, connection, |out| hot::put_done(out, id));
         }
         self.arm(key);
         Step::Next
@@ -253,32 +257,27 @@ impl Edge {
     }
 }
 
-fn hot_recipient(send: &HotSend<'_>) -> Result<To, Refusal> {
-    match send.to {
-        hot::HotTo::Myself => Ok(To::Myself),
-        hot::HotTo::User(user) => user_id(user).map(To::User),
-        hot::HotTo::Group(group) => group_id(group).map(To::Group),
-        hot::HotTo::Handle(handle) => handle_length(handle).map(To::Handle),
+fn hot_recipient(to: HotTo) -> Result<To, Refusal> {
+    match to {
+        HotTo::Myself => Ok(To::Myself),
+        HotTo::User(user) => user_id(user).map(To::User),
+        HotTo::Group(group) => group_id(group).map(To::Group),
     }
 }
 
 fn user_id(user: u64) -> Result<UserId, Refusal> {
-    if user == 0 || user >= WIRE_BOUND { Err(refusal(Code::Invalid, "user", 0)) } else { Ok(UserId(user)) }
+    if user == 0 || user >= WIRE_BOUND { Err(Refusal::of(Code::Invalid).field("user")) } else { Ok(UserId(user)) }
 }
 
 fn group_id(group: u64) -> Result<GroupId, Refusal> {
-    if group == 0 || group >= WIRE_BOUND { Err(refusal(Code::Invalid, "group", 0)) } else { Ok(GroupId(group)) }
+    if group == 0 || group >= WIRE_BOUND { Err(Refusal::of(Code::Invalid).field("group")) } else { Ok(GroupId(group)) }
 }
 
 fn handle_length(handle: &str) -> Result<u8, Refusal> {
     match u8::try_from(handle.len()) {
         Ok(length) if is_handle(handle) => Ok(length),
-        _ => Err(refusal(Code::Invalid, "handle", 0)),
+        _ => Err(Refusal::of(Code::Invalid).field("handle")),
     }
-}
-
-fn check_key(key: u64) -> Result<(), Refusal> {
-    if key >= WIRE_BOUND { Err(refusal(Code::Invalid, "key", 0)) } else { Ok(()) }
 }
 
 /// Which parts a send has: 8 to 12 and 15 may stand together, each of the others stands alone; one there must be.
@@ -303,12 +302,12 @@ fn check_parts(send: &v1::Send) -> Result<(), Refusal> {
     ];
     let message = !send.text.is_empty() || unserved[..5].iter().any(|(there, _)| *there);
     match usize::from(message) + alone.iter().filter(|there| **there).count() {
-        0 => Err(refusal(Code::Invalid, "text", 0)),
+        0 => Err(Refusal::of(Code::Invalid).field("text")),
         1 => match unserved.iter().find(|(there, _)| *there) {
-            Some((_, field)) => Err(refusal(Code::Unsupported, field, 0)),
+            Some((_, field)) => Err(Refusal::of(Code::Unsupported).field(field)),
             None => Ok(()),
         },
-        _ => Err(refusal(Code::Invalid, "send", 0)),
+        _ => Err(Refusal::of(Code::Invalid).field("send")),
     }
 }
 
@@ -328,18 +327,18 @@ fn send_command(send: &v1::Send) -> Result<Command, Refusal> {
     match (&send.to, change.create) {
         (None, true) => Ok(Command::ChangeGroup { key, group: GroupId(0) }),
         (Some(WireTo::Group(group)), false) => Ok(Command::ChangeGroup { key, group: group_id(*group)? }),
-        (None, false) => Err(refusal(Code::Invalid, "group", 0)),
-        _ => Err(refusal(Code::Invalid, "to", 0)),
+        (None, false) => Err(Refusal::of(Code::Invalid).field("group")),
+        _ => Err(Refusal::of(Code::Invalid).field("to")),
     }
 }
 
 fn check_change(change: &v1::GroupChange) -> Result<(), Refusal> {
     if change.set.len() + change.remove.len() > MEMBERS {
-        return Err(refusal(Code::TooLarge, "group_change", 0));
+        return Err(Refusal::of(Code::TooLarge).field("group_change"));
     }
     let users = change.set.iter().map(|member| member.user).chain(change.remove.iter().copied());
     for user in users {
-        user_id(user).map_err(|_| refusal(Code::Invalid, "group_change", 0))?;
+        user_id(user).map_err(|_| Refusal::of(Code::Invalid).field("group_change"))?;
     }
     Ok(())
 }

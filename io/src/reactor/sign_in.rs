@@ -7,16 +7,16 @@
 //!  register  ──▶ worker ──▶ Register ───────────────────────────────▶ Welcome | Refused
 //! ```
 
-use ringdove_core::ids::{ConnectionId, DeviceId, Epoch, Version, WIRE_BOUND};
+use ringdove_core::ids::{ConnectionId, DeviceId, Epoch, Version};
 use ringdove_core::rings::{Challenge, Command, Register, SignIn, Welcome};
-use ringdove_core::wire::{Code, Refusal, frame, v1};
+use ringdove_core::wire::{Code, Refusal, hot, v1};
 use zeroize::Zeroizing;
 
-use super::output::refusal;
+use super::output::put_refusal;
 use super::reading::Step;
 use super::{Edge, wall_ms};
 use crate::clock::{TICK_MS, Tick};
-use crate::config::{ATTEMPTS_RETRY_MS, BUSY_RETRY_MS};
+use crate::config::{ATTEMPTS_RETRY_MS, BUSY_RETRY_MS, Limits};
 use crate::connection::{Attempt, Stage};
 use crate::counters::Counter;
 use crate::handles::is_handle;
@@ -82,20 +82,17 @@ impl Edge {
     }
 
     fn look_at(&self, hello: &v1::Hello) -> Result<(Asked, SignIn, Zeroizing<String>), Refusal> {
-        if hello.since >= WIRE_BOUND || hello.device >= WIRE_BOUND {
-            return Err(invalid(if hello.since >= WIRE_BOUND { "since" } else { "device" }));
-        }
         if hello.device_name.len() > DEVICE_NAME {
             return Err(invalid("device_name"));
         }
         let asked = match &hello.auth {
             None => return Err(invalid("auth")),
-            Some(v1::hello::Auth::Jwt(_)) => return Err(refusal(Code::Unsupported, "jwt", 0)),
+            Some(v1::hello::Auth::Jwt(_)) => return Err(Refusal::of(Code::Unsupported).field("jwt")),
             Some(v1::hello::Auth::Token(token)) => Asked::Resume(tokens::digest(token)),
             Some(v1::hello::Auth::Password(password)) => look_at_password(password)?,
             Some(v1::hello::Auth::Register(password)) => look_at_register(password)?,
         };
-        let (token, digest) = tokens::fresh().map_err(|_| refusal(Code::Fault, "", BUSY_RETRY_MS))?;
+        let (token, digest) = tokens::fresh().map_err(|_| Refusal::of(Code::Fault).retry(BUSY_RETRY_MS))?;
         let sign_in = SignIn {
             // a number that no device can have names none
             device: DeviceId(u32::try_from(hello.device).unwrap_or(0)),
@@ -132,7 +129,7 @@ impl Edge {
         let job = Job::Check { secret: challenge.secret.clone(), password: std::mem::take(password) };
         if !self.order(key, job) {
             self.answered(key);
-            self.hello_refused(key, refusal(Code::Busy, "", BUSY_RETRY_MS));
+            self.hello_refused(key, Refusal::of(Code::Busy).retry(BUSY_RETRY_MS));
         }
     }
 
@@ -142,7 +139,7 @@ impl Edge {
         self.answered(at.key);
         match attempt {
             Attempt::Password { sign_in, .. } if right => self.sign_in(at.key, Command::SignIn(sign_in)),
-            _ => self.hello_refused(at.key, refusal(Code::Unauthenticated, "", 0)),
+            _ => self.hello_refused(at.key, Refusal::of(Code::Unauthenticated)),
         }
         self.resume(at.key);
     }
@@ -155,7 +152,7 @@ impl Edge {
                 register.secret = secret.to_string();
                 self.sign_in(at.key, Command::Register(register));
             }
-            _ => self.hello_refused(at.key, refusal(Code::Fault, "", BUSY_RETRY_MS)),
+            _ => self.hello_refused(at.key, Refusal::of(Code::Fault).retry(BUSY_RETRY_MS)),
         }
         self.resume(at.key);
     }
@@ -192,7 +189,7 @@ impl Edge {
 
     fn hello_busy(&mut self, key: u32, id: u32) -> Step {
         self.begin_check(key, id);
-        self.hello_refused(key, refusal(Code::Busy, "", BUSY_RETRY_MS));
+        self.hello_refused(key, Refusal::of(Code::Busy).retry(BUSY_RETRY_MS));
         Step::Next
     }
 
@@ -211,7 +208,7 @@ impl Edge {
         let (id, failed) = (greeting.request, greeting.failed);
         connection.patience = Tick(patience.0.saturating_add(waited));
         self.output.counters.count(Counter::HellosRefused);
-        self.output.answer(key, connection, |out| frame::put_refusal(out, id, &refusal));
+        self.output.answer(key, connection, |out| put_refusal(out, id, refusal));
         if failed >= attempts {
             self.bye(key, Code::TooMany, ATTEMPTS_RETRY_MS);
         }
@@ -229,8 +226,6 @@ impl Edge {
         let (id, idle_ms, quiet) = (greeting.request, greeting.idle_ms, greeting.quiet);
         let token = greeting.token.take();
         connection.aside = None;
-        connection.user = welcome.user;
-        connection.device = welcome.device;
         connection.head = welcome.version;
         connection.sent = welcome.since;
         connection.stage = if welcome.since < welcome.version { Stage::Behind } else { Stage::Live };
@@ -251,12 +246,12 @@ impl Edge {
             gap: welcome.gap,
             time: wall,
             idle_ms,
-            limits: Some(self.limits()),
+            limits: Some(announced(&self.config.limits)),
             features: Vec::new(),
             server: self.config.server.clone(),
         };
         let frame = v1::ServerFrame { id, body: Some(v1::server_frame::Body::Welcome(said)) };
-        self.output.answer(key, connection, |out| frame::put_server(out, &frame));
+        self.output.answer(key, connection, |out| hot::put_server(out, &frame));
         // a deadline of the greeting may stand nearer than it has to; it is looked at when it is due
         self.arm(key);
     }
@@ -268,21 +263,20 @@ impl Edge {
         }
         idle_ms.clamp(config.idle_least_ms, config.idle_most_ms.max(config.idle_least_ms))
     }
+}
 
-    fn limits(&self) -> v1::Limits {
-        let limits = &self.config.limits;
-        v1::Limits {
-            frame: limits.frame,
-            text: limits.text,
-            group: limits.group,
-            page: limits.page,
-            unanswered: limits.unanswered,
-            rate: limits.rate,
-            burst: limits.burst,
-            window: limits.window,
-            amend_ms: limits.amend_ms,
-            key_ms: limits.key_ms,
-        }
+fn announced(limits: &Limits) -> v1::Limits {
+    v1::Limits {
+        frame: limits.frame,
+        text: limits.text,
+        group: limits.group,
+        page: limits.page,
+        unanswered: limits.unanswered,
+        rate: limits.rate,
+        burst: limits.burst,
+        window: limits.window,
+        amend_ms: limits.amend_ms,
+        key_ms: limits.key_ms,
     }
 }
 
@@ -314,5 +308,5 @@ fn look_at_register(password: &v1::Password) -> Result<Asked, Refusal> {
 }
 
 fn invalid(field: &'static str) -> Refusal {
-    refusal(Code::Invalid, field, 0)
+    Refusal::of(Code::Invalid).field(field)
 }
