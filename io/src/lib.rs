@@ -1,1 +1,24 @@
-//! placeholder
+//! ringdove's edge: reactors, connections, dialects, and the workers that may wait.
+#![forbid(unsafe_code)]
+
+mod admission;
+mod clock;
+mod config;
+mod connection;
+mod counters;
+mod deadlines;
+mod dialect;
+mod handles;
+mod mailbox;
+mod pages;
+mod passwords;
+mod reactor;
+mod tokens;
+
+pub use admission::Admission;
+pub use config::{Limits, ReactorConfig};
+pub use counters::{Counter, Counters};
+pub use handles::is_handle;
+pub use pages::{PageDesk, PageQueue, PageReader, page_queue};
+pub use passwords::{PasswordDesk, PasswordParams, PasswordPool};
+pub use reactor::{Doors, Poller, Reactor, Seams};

@@ -1,0 +1,210 @@
+//! From the commit ring to the connections: entries to their recipients first, then the answer.
+
+use ringdove_core::ids::{GroupId, UserId, Version};
+use ringdove_core::rings::{Answer, AnswerBody, CommitSlot, Delivery, Recipient};
+use ringdove_core::wire::Refusal;
+use ringdove_core::wire::hot::{self, Names, SentEntry};
+
+use super::Edge;
+use super::output::put_refusal;
+use crate::connection::{Connection, Stage};
+use crate::counters::Counter;
+
+/// Bytes of version, tags and lengths in front of a shared tail, at most.
+pub(super) const PUSH_HEAD: usize = 24;
+
+/// The part of an entry that its recipients share, as one of two groups of them sees it.
+#[derive(Default)]
+pub(super) struct Tails {
+    /// As everyone else sees it.
+    others: Vec<u8>,
+    /// As the sender's own devices see it.
+    own: Vec<u8>,
+}
+
+impl Tails {
+    /// Encodes the entry for whoever gets it.
+    fn put(&mut self, delivery: &Delivery, content: &[u8]) {
+        let Delivery { from: UserId(from), user: UserId(user), group: GroupId(group), ordinal, time } = *delivery;
+        // nobody is not the sender: any viewer who is not stands for all of them
+        for (tail, viewer) in [(&mut self.others, 0), (&mut self.own, from)] {
+            tail.clear();
+            hot::put_tail(tail, Names::for_viewer(viewer, from, user, group), ordinal.0, time.0, content);
+        }
+    }
+}
+
+impl Edge {
+    /// Writes what a slot says to this reactor's connections. Returns how many were written to.
+    pub(super) fn deliver(&mut self, slot: &CommitSlot) -> usize {
+        let mut count = 0;
+        if let Some(recipients) = slot.recipients.get(usize::from(self.index))
+            && !recipients.is_empty()
+        {
+            let mut tails = std::mem::take(&mut self.tails);
+            tails.put(&slot.delivery, slot.content());
+            for recipient in recipients {
+                self.push(recipient, if recipient.is_own() { &tails.own } else { &tails.others });
+            }
+            self.tails = tails;
+            count += recipients.len();
+        }
+        if let Some(answer) = &slot.answer
+            && answer.connection.reactor == self.index
+        {
+            self.answer(slot, answer);
+            count += 1;
+        }
+        count
+    }
+
+    fn push(&mut self, recipient: &Recipient, tail: &[u8]) {
+        let key = recipient.key();
+        match self.connections.get_mut(key as usize) {
+            Some(connection) if connection.generation == recipient.generation => {}
+            _ => return self.output.counters.count(Counter::Stale),
+        }
+        self.push_entry(key, recipient.version, tail);
+    }
+
+    /// Writes an entry as news, or leaves it out if the connection is behind or quiet.
+    fn push_entry(&mut self, key: u32, version: Version, tail: &[u8]) {
+        let Some(connection) = self.connections.get_mut(key as usize) else { return };
+        if !connection.stage.is_signed_in() {
+            return;
+        }
+        connection.head = connection.head.max(version);
+        let (size, bound, quiet) = (tail.len() + PUSH_HEAD, self.output.bound, connection.quiet);
+        if let Some(pull) = connection.pull() {
+            // in NOTICE mode the page ends LIVE, and what came meanwhile is told by a notice
+            if !quiet {
+                pull.hold_push(bound, size, |out| hot::put_push(out, version.0, tail));
+            }
+            return;
+        }
+        if connection.stage == Stage::Live && !quiet {
+            if self.output.push(key, connection, size, |out| hot::put_push(out, version.0, tail)) {
+                connection.sent = version;
+                return self.output.counters.count(Counter::Pushes);
+            }
+            self.output.counters.count(Counter::FellBehind);
+        }
+        connection.stage = Stage::Behind;
+        self.output.counters.count(Counter::PushesLeftOut);
+        self.owe_notice(key);
+    }
+
+    fn answer(&mut self, slot: &CommitSlot, answer: &Answer) {
+        let key = answer.connection.key;
+        let Some(connection) = self.connections.get_mut(key as usize) else {
+            return self.output.counters.count(Counter::Stale);
+        };
+        if connection.generation != answer.connection.generation {
+            return self.output.counters.count(Counter::Stale);
+        }
+        if connection.stage.is_ending() {
+            return;
+        }
+        let id = answer.request;
+        if id > 0 && !matches!(answer.body, AnswerBody::Challenge(_)) {
+            connection.unanswered = connection.unanswered.saturating_sub(1);
+        }
+        match &answer.body {
+            AnswerBody::Done => self.answer_done(key, id),
+            AnswerBody::Entry { .. } => self.answer_entry(key, slot, answer),
+            AnswerBody::Refused(refusal) => self.answer_refused(key, id, refusal),
+            AnswerBody::Challenge(challenge) => self.challenged(key, challenge),
+            AnswerBody::Welcome(welcome) => self.welcome(key, welcome),
+            AnswerBody::Page(page) => self.pull(key, id, page, &slot.page),
+            AnswerBody::Gap(version) => self.answer_gap(key, id, *version),
+            AnswerBody::Imported(made) => self.answer_imported(key, id, made),
+            AnswerBody::Figures { accounts, groups, sessions } => {
+                self.answer_figures(key, id, *accounts, *groups, *sessions);
+            }
+            AnswerBody::Close(refusal) => {
+                self.answer_done(key, id);
+                self.bye_with(key, *refusal);
+            }
+            AnswerBody::SignedOut => {
+                self.answer_done(key, id);
+                self.part(key);
+            }
+        }
+        self.resume(key);
+    }
+
+    fn answer_done(&mut self, key: u32, id: u32) {
+        let Some(connection) = self.connections.get_mut(key as usize) else { return };
+        if id > 0 {
+            self.output.answer(key, connection, |out| hot::put_done(out, id));
+        }
+    }
+
+    fn answer_entry(&mut self, key: u32, slot: &CommitSlot, answer: &Answer) {
+        let AnswerBody::Entry { version, ordinal, time, position, user, group } = answer.body else { return };
+        if answer.request == 0 {
+            let mut tails = std::mem::take(&mut self.tails);
+            tails.put(&slot.delivery, slot.content());
+            self.push_entry(key, version, &tails.own);
+            self.tails = tails;
+            return;
+        }
+        let Some(connection) = self.connections.get_mut(key as usize) else { return };
+        connection.head = connection.head.max(version);
+        if connection.stage == Stage::Live {
+            connection.sent = connection.sent.max(version);
+        }
+        let id = answer.request;
+        let sent = SentEntry {
+            version: version.0,
+            user: user.map_or(0, |user| user.0),
+            group: group.map_or(0, |group| group.0),
+            ordinal: ordinal.0,
+            time: time.0,
+            position: position.on_wire(),
+        };
+        self.output.answer(key, connection, |out| hot::put_answer(out, id, sent));
+    }
+
+    fn answer_refused(&mut self, key: u32, id: u32, refusal: &Refusal) {
+        let Some(connection) = self.connections.get_mut(key as usize) else { return };
+        match connection.stage {
+            Stage::Checking => self.hello_refused(key, *refusal),
+            Stage::Operator => self.refuse_operator(key, id, refusal),
+            _ => {
+                if id > 0 {
+                    if connection.sync == id {
+                        connection.sync = 0;
+                    }
+                    self.output.answer(key, connection, |out| put_refusal(out, id, *refusal));
+                }
+            }
+        }
+    }
+
+    fn answer_gap(&mut self, key: u32, id: u32, version: Version) {
+        let Some(connection) = self.connections.get_mut(key as usize) else { return };
+        connection.sync = 0;
+        connection.caught_up(version);
+        self.output.answer(key, connection, |out| hot::put_entries(out, id, &[], false, true, version.0));
+    }
+
+    /// Owes the connection a notice: one a second at most, and none while it does not read.
+    pub(super) fn owe_notice(&mut self, key: u32) {
+        let Some(connection) = self.connections.get_mut(key as usize) else { return };
+        if !connection.notice_due {
+            connection.notice_due = true;
+            self.arm(key);
+        }
+    }
+}
+
+impl Connection {
+    /// The device has heard, or will hear with what is written now, of everything up to `version`.
+    pub(crate) fn caught_up(&mut self, version: Version) {
+        self.stage = Stage::Live;
+        self.head = self.head.max(version);
+        self.sent = version;
+        self.notice_due = false;
+    }
+}

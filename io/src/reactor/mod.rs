@@ -1,0 +1,376 @@
+//! The reactor: a thread's poll. It owns connections, decodes frames in, writes frames out, and never waits but in its poll.
+//!
+//! A turn: what the engine and the journal have let through goes to the connections, each of which is written to once; then the sockets
+//! are read. So whatever was read in one turn is answered in the next one's single write, recipients before acknowledgements.
+
+mod accepting;
+mod delivering;
+mod ending;
+mod operating;
+mod output;
+mod publishing;
+mod pulling;
+mod reading;
+mod requests;
+mod shutting_down;
+mod sign_in;
+mod timing;
+mod writing;
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::Receiver;
+use mio::net::TcpStream;
+use mio::{Events, Poll, Registry, Token, Waker};
+use ringdove_core::agent::Agent;
+use ringdove_core::ids::Time;
+use ringdove_core::rings::{Command, CommitConsumer, Doorbell, InboundProducer, Progress, Shutdown, SpaceSignal};
+use slab::Slab;
+
+pub use accepting::Doors;
+
+use crate::admission::Admission;
+use crate::clock::{Clock, TICK_MS};
+use crate::config::{PREFIX, READ_CHUNK, ReactorConfig};
+use crate::connection::Connection;
+use crate::counters::Counters;
+use crate::deadlines::{Deadline, Wheel};
+use crate::mailbox::{Letter, Mailbox};
+use crate::pages::PageDesk;
+use crate::passwords::PasswordDesk;
+
+use accepting::Accepting;
+use delivering::Tails;
+use output::Output;
+use publishing::Envelope;
+use shutting_down::Phase;
+
+const WAKER: Token = Token(usize::MAX);
+const LISTENER: Token = Token(usize::MAX - 1);
+const ADMIN: Token = Token(usize::MAX - 2);
+
+/// Events that one poll hands out at most.
+const EVENTS: usize = 1024;
+/// Slots that are taken from the commit ring at a time.
+const SLOTS: u64 = 64;
+/// A turn goes on to the sockets after so many writes into buffers.
+const WRITES: usize = 4096;
+/// Letters that one turn opens at most.
+const LETTERS: usize = 64;
+
+/// A reactor's poll, made before the reactor so that its waker can stand behind a doorbell.
+pub struct Poller {
+    poll: Poll,
+    waker: Arc<Waker>,
+}
+
+impl Poller {
+    /// Opens a poll.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn new() -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+        Ok(Self { poll, waker })
+    }
+
+    /// Wakes a reactor that sleeps in this poll: what its thread's doorbell needs.
+    pub fn waker(&self) -> Arc<Waker> {
+        Arc::clone(&self.waker)
+    }
+}
+
+/// What a reactor is connected to.
+pub struct Seams {
+    /// Its poll.
+    pub poller: Poller,
+    /// The way to the engine.
+    pub inbound: InboundProducer,
+    /// What the engine and the journal have let through.
+    pub commits: CommitConsumer,
+    /// Rings when a full inbound ring has space again; its producer is this reactor's thread.
+    pub space: Arc<SpaceSignal>,
+    /// Rings when a full commit ring has space again; its producer is the engine's thread.
+    pub commit_space: Arc<SpaceSignal>,
+    /// The doorbell of this reactor's own thread.
+    pub bell: Arc<Doorbell>,
+    /// The doorbell of the engine's thread.
+    pub engine: Arc<Doorbell>,
+    /// How far the journal is.
+    pub progress: Arc<Progress>,
+    /// The shutdown handshake.
+    pub shutdown: Arc<Shutdown>,
+    /// Who may come in; one for all reactors.
+    pub admission: Arc<Admission>,
+    /// The way to the password workers.
+    pub passwords: PasswordDesk,
+    /// The way to the page reader.
+    pub pages: PageDesk,
+}
+
+/// The agent.
+pub struct Reactor {
+    poll: Poll,
+    waker: Arc<Waker>,
+    events: Events,
+    /// Events were found while sleeping.
+    found: bool,
+    commits: CommitConsumer,
+    commit_space: Arc<SpaceSignal>,
+    letters: Receiver<Letter>,
+    edge: Edge,
+}
+
+/// Everything of a reactor but its ends of ring, poll and mailbox.
+pub(crate) struct Edge {
+    config: Arc<ReactorConfig>,
+    index: u8,
+    registry: Registry,
+    connections: Slab<Connection>,
+    generation: u32,
+    output: Output,
+    ready: VecDeque<u32>,
+    wheel: Wheel,
+    due: Vec<Deadline>,
+    clock: Clock,
+    inbound: InboundProducer,
+    space: Arc<SpaceSignal>,
+    engine: Arc<Doorbell>,
+    /// The engine has to be woken at the end of the turn.
+    published: bool,
+    /// The inbound ring was full when it was last tried.
+    full: bool,
+    /// Commands that no socket can be made to wait for.
+    pending: VecDeque<(Envelope, Command)>,
+    accepting: Accepting,
+    admission: Arc<Admission>,
+    mailbox: Mailbox,
+    passwords: PasswordDesk,
+    pages: PageDesk,
+    progress: Arc<Progress>,
+    shutdown: Arc<Shutdown>,
+    phase: Phase,
+    buffer: Vec<u8>,
+    content: Vec<u8>,
+    tails: Tails,
+}
+
+impl Reactor {
+    /// A reactor with the given index (its place among the commit ring's readers), which has no doors yet.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn new(index: u8, config: Arc<ReactorConfig>, seams: Seams) -> io::Result<Self> {
+        let Poller { poll, waker } = seams.poller;
+        let (mailbox, letters) = Mailbox::new(seams.bell);
+        let counters = Arc::new(Counters::default());
+        // memory for all connections that may come is set aside, not touched: a table that grows would stall the thread
+        let connections = Slab::with_capacity(seams.admission.connections());
+        let buffer = vec![0; 2 * READ_CHUNK + config.limits.frame as usize + PREFIX];
+        let edge = Edge {
+            index,
+            registry: poll.registry().try_clone()?,
+            connections,
+            generation: 0,
+            output: Output::new(config.out_buffer, counters),
+            ready: VecDeque::new(),
+            wheel: Wheel::new(),
+            due: Vec::new(),
+            clock: Clock::start(),
+            inbound: seams.inbound,
+            space: seams.space,
+            engine: seams.engine,
+            published: false,
+            full: false,
+            pending: VecDeque::new(),
+            accepting: Accepting::default(),
+            admission: seams.admission,
+            mailbox,
+            passwords: seams.passwords,
+            pages: seams.pages,
+            progress: seams.progress,
+            shutdown: seams.shutdown,
+            phase: Phase::Running,
+            buffer,
+            content: Vec::new(),
+            tails: Tails::default(),
+            config,
+        };
+        Ok(Self {
+            poll,
+            waker,
+            events: Events::with_capacity(EVENTS),
+            found: false,
+            commits: seams.commits,
+            commit_space: seams.commit_space,
+            letters,
+            edge,
+        })
+    }
+
+    /// Gives the doors to this reactor, and the other reactors as those to share the sockets with.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn open(&mut self, mut doors: Doors, others: &[&Reactor]) -> io::Result<()> {
+        doors.register(&self.edge.registry)?;
+        self.edge.accepting.peers = others.iter().map(|reactor| reactor.edge.mailbox.clone()).collect();
+        self.edge.accepting.doors = Some(doors);
+        self.edge.accepting.tcp_waits = true;
+        self.edge.accepting.admin_waits = true;
+        Ok(())
+    }
+
+    /// Wakes this reactor when it sleeps in its poll.
+    pub fn waker(&self) -> Arc<Waker> {
+        Arc::clone(&self.waker)
+    }
+
+    /// What this reactor has counted.
+    pub fn counters(&self) -> Arc<Counters> {
+        Arc::clone(&self.edge.output.counters)
+    }
+
+    fn drain_commits(&mut self) -> usize {
+        let (commits, edge) = (&mut self.commits, &mut self.edge);
+        let (mut slots, mut writes) = (0, 0);
+        while writes < WRITES {
+            let taken = commits.take(SLOTS, |slot| writes += edge.deliver(slot));
+            slots += taken;
+            if taken < SLOTS as usize {
+                break;
+            }
+        }
+        if slots > 0 {
+            self.commit_space.freed();
+        }
+        slots
+    }
+
+    fn open_letters(&mut self) -> usize {
+        let mut count = 0;
+        while count < LETTERS {
+            let Ok(letter) = self.letters.try_recv() else { break };
+            self.edge.open_letter(letter);
+            count += 1;
+        }
+        count
+    }
+
+    fn poll(&mut self, timeout: Duration) -> usize {
+        match self.poll.poll(&mut self.events, Some(timeout)) {
+            Ok(()) => self.events.iter().count(),
+            // a signal; whatever else could be wrong with a poll, the next turn meets it again
+            Err(_) => 0,
+        }
+    }
+
+    fn note_events(&mut self) {
+        for event in &self.events {
+            self.edge.note(event);
+        }
+    }
+}
+
+impl Edge {
+    fn note(&mut self, event: &mio::event::Event) {
+        match event.token() {
+            WAKER => {}
+            LISTENER => self.accepting.tcp_waits = true,
+            ADMIN => self.accepting.admin_waits = true,
+            token => self.note_socket((token.0 & u32::MAX as usize) as u32, (token.0 >> 32) as u32, event),
+        }
+    }
+
+    fn note_socket(&mut self, key: u32, generation: u32, event: &mio::event::Event) {
+        let now = self.clock.tick();
+        let Some(connection) = self.connections.get_mut(key as usize) else { return };
+        if connection.generation != generation {
+            return;
+        }
+        if event.is_writable() && std::mem::take(&mut connection.write_blocked) {
+            // it reads: that is a sign of life
+            connection.heard = now;
+            if !connection.touched {
+                connection.touched = true;
+                self.output.answered.push(key);
+            }
+        }
+        if event.is_readable() || event.is_read_closed() || event.is_error() {
+            connection.readable = true;
+            connection.read_closing |= event.is_read_closed() || event.is_error();
+            if !connection.holding {
+                self.enqueue(key);
+            }
+        }
+    }
+
+    fn open_letter(&mut self, letter: Letter) {
+        match letter {
+            Letter::Socket(socket, address) if self.phase == Phase::Running => {
+                self.admit_client(TcpStream::from_std(socket), address);
+            }
+            Letter::Socket(_, address) => self.admission.leave(address),
+            Letter::Checked(at, right) => self.checked(at, right),
+            Letter::Hashed(at, secret) => self.hashed(at, secret),
+            Letter::Page(page) => self.page_read(&page),
+        }
+    }
+
+    /// Whether there is something to do that no event would tell of.
+    fn has_work(&self) -> bool {
+        !self.output.pushed.is_empty()
+            || !self.output.answered.is_empty()
+            || (!self.ready.is_empty() && !self.full && self.phase == Phase::Running)
+    }
+}
+
+impl Agent for Reactor {
+    fn name(&self) -> &'static str {
+        "reactor"
+    }
+
+    fn do_work(&mut self) -> usize {
+        let mut work = self.drain_commits();
+        work += self.open_letters();
+        work += self.edge.flush();
+        work += if std::mem::take(&mut self.found) { 1 } else { self.poll(Duration::ZERO) };
+        self.edge.clock.read();
+        self.note_events();
+        work += self.edge.publish_pending();
+        work += self.edge.run_phase(work == 0);
+        work += self.edge.turn_wheel();
+        if std::mem::take(&mut self.edge.published) {
+            self.edge.engine.ring();
+        }
+        work
+    }
+
+    fn sleep(&mut self, timeout_us: u64) -> bool {
+        if self.found || self.edge.has_work() || !self.letters.is_empty() {
+            return true;
+        }
+        let mut timeout = Duration::from_micros(timeout_us);
+        if !self.edge.wheel.is_empty() || self.edge.accepting.tcp_waits || self.edge.phase != Phase::Running {
+            timeout = timeout.min(Duration::from_millis(TICK_MS));
+        }
+        self.found = self.poll(timeout) > 0;
+        true
+    }
+
+    fn is_finished(&self) -> bool {
+        self.edge.phase == Phase::Finished
+    }
+}
+
+fn token(key: u32, generation: u32) -> Token {
+    Token((generation as usize) << 32 | key as usize)
+}
+
+fn wall_ms(time: Time) -> u64 {
+    time.0
+}

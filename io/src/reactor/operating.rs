@@ -1,0 +1,140 @@
+//! The admin door: what an operator on the machine asks.
+
+use prost::Message;
+use ringdove_core::ids::{DeviceId, UserId};
+use ringdove_core::rings::{Command, Imported};
+use ringdove_core::wire::{Code, Refusal, admin, frame};
+use zeroize::Zeroizing;
+
+use super::Edge;
+use super::reading::Step;
+use crate::connection::Aside;
+use crate::handles::is_handle;
+use crate::tokens;
+
+/// Accounts that one import may make.
+const ACCOUNTS: usize = 256;
+/// Longest name of an account, in bytes.
+const NAME: usize = 128;
+
+impl Edge {
+    /// Takes a frame of the admin door.
+    pub(super) fn operate(&mut self, key: u32, bytes: &[u8]) -> Step {
+        use admin::admin_frame::Request;
+        let Ok(asked) = admin::AdminFrame::decode(bytes) else {
+            self.part(key);
+            return Step::Gone;
+        };
+        let Some(connection) = self.connections.get(key as usize) else { return Step::Gone };
+        if asked.id > 0 && connection.unanswered > 0 {
+            // one at a time keeps an import's tokens with its answer
+            return Step::Wait;
+        }
+        match asked.request {
+            _ if asked.id == 0 => {
+                self.refuse_operator(key, 0, &Refusal::of(Code::Invalid).field("id"));
+                Step::Next
+            }
+            Some(Request::Stats(_)) => {
+                if self.request(key, asked.id, Command::Figures, &[]) {
+                    Step::Next
+                } else {
+                    Step::Full
+                }
+            }
+            Some(Request::Import(import)) => self.import(key, asked.id, import),
+            None => {
+                self.refuse_operator(key, asked.id, &Refusal::of(Code::UnknownRequest));
+                Step::Next
+            }
+        }
+    }
+
+    fn import(&mut self, key: u32, id: u32, import: admin::Import) -> Step {
+        let (accounts, made) = match accounts(import) {
+            Ok(accounts) => accounts,
+            Err(refused) => {
+                self.refuse_operator(key, id, &refused);
+                return Step::Next;
+            }
+        };
+        if !self.request(key, id, Command::Import(Box::new(accounts)), &[]) {
+            return Step::Full;
+        }
+        if let Some(connection) = self.connections.get_mut(key as usize) {
+            connection.aside = Some(Box::new(Aside::Import(made)));
+        }
+        Step::Next
+    }
+
+    /// The accounts were made, or some of them.
+    pub(super) fn answer_imported(&mut self, key: u32, id: u32, made: &[Result<(UserId, DeviceId), Refusal>]) {
+        let Some(connection) = self.connections.get_mut(key as usize) else { return };
+        let Some(Aside::Import(tokens)) = connection.aside.take().map(|aside| *aside) else { return };
+        let made = made.iter().zip(tokens).map(|(made, token)| match made {
+            Ok((user, device)) => {
+                admin::Made { user: user.0, device: u64::from(device.0), token: token.to_string(), code: 0 }
+            }
+            Err(refused) => admin::Made { code: refused.code as u32, ..admin::Made::default() },
+        });
+        let body = admin::admin_answer::Body::Imported(admin::Imported { made: made.collect() });
+        self.answer_operator(key, id, body);
+    }
+
+    pub(super) fn answer_figures(&mut self, key: u32, id: u32, accounts: u64, groups: u64, sessions: u64) {
+        let figures = admin::Figures {
+            server: self.config.server.clone(),
+            accounts,
+            groups,
+            connections: self.admission.open() as u64,
+            sessions,
+            released: self.progress.released().0,
+            synced: self.progress.synced().0,
+            epoch: self.config.epoch.0,
+        };
+        self.answer_operator(key, id, admin::admin_answer::Body::Figures(figures));
+    }
+
+    pub(super) fn refuse_operator(&mut self, key: u32, id: u32, refused: &Refusal) {
+        let body = admin::Refusal {
+            code: refused.code as u32,
+            name: refused.code.name().to_owned(),
+            text: refused.code.text().to_owned(),
+            field: refused.field.to_owned(),
+        };
+        if let Some(connection) = self.connections.get_mut(key as usize) {
+            connection.aside = None;
+        }
+        self.answer_operator(key, id, admin::admin_answer::Body::Refusal(body));
+    }
+
+    fn answer_operator(&mut self, key: u32, id: u32, body: admin::admin_answer::Body) {
+        let Some(connection) = self.connections.get_mut(key as usize) else { return };
+        let bytes = admin::AdminAnswer { id, body: Some(body) }.encode_to_vec();
+        self.output.answer(key, connection, |out| {
+            frame::put_length(out, bytes.len());
+            out.extend_from_slice(&bytes);
+        });
+    }
+}
+
+/// What the engine is told, and the tokens that it is not.
+fn accounts(import: admin::Import) -> Result<(Vec<Imported>, Vec<Zeroizing<String>>), Refusal> {
+    if import.accounts.len() > ACCOUNTS {
+        return Err(Refusal::of(Code::TooLarge).field("accounts"));
+    }
+    let mut accounts = Vec::with_capacity(import.accounts.len());
+    let mut made = Vec::with_capacity(import.accounts.len());
+    for account in import.accounts {
+        if !is_handle(&account.handle) {
+            return Err(Refusal::of(Code::Invalid).field("handle"));
+        }
+        if account.name.len() > NAME {
+            return Err(Refusal::of(Code::Invalid).field("name"));
+        }
+        let (token, digest) = tokens::fresh().map_err(|_| Refusal::of(Code::Fault))?;
+        accounts.push(Imported { handle: account.handle, name: account.name, token: digest });
+        made.push(token);
+    }
+    Ok((accounts, made))
+}

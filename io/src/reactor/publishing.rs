@@ -1,0 +1,116 @@
+//! The way into the inbound ring: what does not fit now is kept, and nothing that was accepted is lost.
+
+use ringdove_core::ids::{ConnectionId, Time, Version};
+use ringdove_core::rings::{Command, LARGE_BODY};
+
+use super::Edge;
+use crate::connection::Connection;
+use crate::counters::Counter;
+
+/// Who asks, and where the answer goes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Envelope {
+    pub connection: ConnectionId,
+    pub request: u32,
+    pub ack: Version,
+    pub time: Time,
+}
+
+impl Edge {
+    /// The envelope of a command of this connection, with the acknowledgement that rides on it.
+    pub(super) fn envelope(&self, key: u32, connection: &Connection, request: u32) -> Envelope {
+        Envelope {
+            connection: connection.id(self.index, key),
+            request,
+            ack: if connection.ack_due { connection.acked } else { Version(0) },
+            time: self.clock.wall(),
+        }
+    }
+
+    /// Publishes a connection's request and counts it as unanswered. Returns false, with nothing changed, if the ring is full.
+    pub(super) fn request(&mut self, key: u32, request: u32, command: Command, body: &[u8]) -> bool {
+        let Some(connection) = self.connections.get(key as usize) else { return true };
+        let envelope = self.envelope(key, connection, request);
+        if !self.publish(envelope, &mut Some(command), body) {
+            return false;
+        }
+        let now = self.clock.tick();
+        if let Some(connection) = self.connections.get_mut(key as usize) {
+            connection.known = true;
+            connection.unanswered += u32::from(request > 0);
+            if connection.ack_due {
+                connection.ack_due = false;
+                connection.ack_told = now;
+            }
+        }
+        true
+    }
+
+    /// Publishes a command that no socket can be made to wait for, now or later, in order.
+    pub(super) fn publish_surely(&mut self, envelope: Envelope, command: Command) {
+        let mut command = Some(command);
+        if !self.pending.is_empty() || !self.publish(envelope, &mut command, &[]) {
+            self.pending.extend(command.map(|command| (envelope, command)));
+        }
+    }
+
+    /// Tries again what waits. Returns how much went.
+    pub(super) fn publish_pending(&mut self) -> usize {
+        let mut went = 0;
+        while let Some((envelope, command)) = self.pending.pop_front() {
+            let mut command = Some(command);
+            if !self.publish(envelope, &mut command, &[]) {
+                if let Some(command) = command {
+                    self.pending.push_front((envelope, command));
+                }
+                break;
+            }
+            went += 1;
+        }
+        went
+    }
+
+    /// Publishes, or returns false with the command still in its place.
+    fn publish(&mut self, envelope: Envelope, command: &mut Option<Command>, body: &[u8]) -> bool {
+        if self.try_publish(envelope, command, body) {
+            return true;
+        }
+        // whoever frees a slot between here and our sleep rings our bell
+        self.space.wait();
+        if self.try_publish(envelope, command, body) {
+            return true;
+        }
+        self.output.counters.count(Counter::RingFull);
+        self.full = true;
+        false
+    }
+
+    fn try_publish(&mut self, envelope: Envelope, command: &mut Option<Command>, body: &[u8]) -> bool {
+        // everything that may allocate or fail is done before the slot is claimed
+        let mut large = None;
+        if body.len() > LARGE_BODY {
+            if !self.inbound.budget().take(body.len()) {
+                return false;
+            }
+            large = Some(Box::new(body.to_vec()));
+        }
+        let done = self.inbound.try_publish(|slot| {
+            slot.connection = envelope.connection;
+            slot.request = envelope.request;
+            slot.ack = envelope.ack;
+            slot.time = envelope.time;
+            slot.command = command.take().unwrap_or_default();
+            match large.take() {
+                Some(body) => slot.set_large(body),
+                None => slot.set_body(body),
+            }
+        });
+        if done {
+            self.published = true;
+            self.output.counters.count(Counter::Commands);
+        } else if body.len() > LARGE_BODY {
+            self.inbound.budget().give_back(body.len());
+        }
+        done
+    }
+}

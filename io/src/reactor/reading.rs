@@ -1,0 +1,338 @@
+//! Reading: bytes from sockets, frames from bytes.
+//!
+//! The poll is edge-triggered. A short read means that the socket is drained, unless the peer has closed its half; after a full read, or
+//! when frames had to wait, the connection stands in the queue of those to be looked at again.
+
+use std::io::ErrorKind;
+
+use ringdove_core::wire::frame::{self, Split};
+use ringdove_core::wire::{Code, Refusal};
+
+use super::Edge;
+use crate::config::{GREETING_BYTES, GREETING_FRAME, PREFIX, READ_CHUNK};
+use crate::connection::{Connection, Stage};
+use crate::counters::Counter;
+use crate::dialect::{self, Dialect, Told, json_lines};
+
+/// Connections that one turn reads at most.
+const READS: usize = 256;
+/// A frame over the limit is told by its id, which stands within so many bytes of its begin.
+const START: usize = PREFIX + 6;
+
+/// What became of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// It was taken; go on behind it.
+    Next,
+    /// The inbound ring is full: it stays where it is, and no socket is read until there is space.
+    Full,
+    /// It has to wait for something of its own connection.
+    Wait,
+    /// Its connection takes nothing more.
+    Gone,
+}
+
+/// Why decoding stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Halt {
+    /// No whole frame is left.
+    Drained,
+    /// What is left has to wait.
+    Held(Step),
+}
+
+impl Edge {
+    /// Puts a connection into the queue of those to be looked at.
+    pub(super) fn enqueue(&mut self, key: u32) {
+        if let Some(connection) = self.connections.get_mut(key as usize)
+            && !connection.queued
+        {
+            connection.queued = true;
+            self.ready.push_back(key);
+        }
+    }
+
+    /// Looks at the connections that have something to say. Returns how many; stops when the inbound ring is full.
+    pub(super) fn read_ready(&mut self) -> usize {
+        self.full = false;
+        let mut count = 0;
+        for _ in 0..self.ready.len().min(READS) {
+            let Some(key) = self.ready.pop_front() else { break };
+            let Some(connection) = self.connections.get_mut(key as usize) else { continue };
+            if !std::mem::take(&mut connection.queued) {
+                continue;
+            }
+            self.look_at_one(key);
+            if self.full {
+                break;
+            }
+            count += 1;
+        }
+        count
+    }
+
+    fn look_at_one(&mut self, key: u32) {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        if let Some(end) = self.fill(key, &mut buffer) {
+            let (used, halt) = self.decode(key, &buffer[..end]);
+            self.keep(key, &buffer[used..end], halt);
+        }
+        self.buffer = buffer;
+    }
+
+    /// Puts what was left over, and what the socket has, into the buffer. Nothing if the connection is gone.
+    fn fill(&mut self, key: u32, buffer: &mut [u8]) -> Option<usize> {
+        let now = self.clock.tick();
+        let connection = self.connections.get_mut(key as usize)?;
+        let base = connection.partial.len();
+        buffer[..base].copy_from_slice(&connection.partial);
+        if connection.holding || !connection.readable || connection.read_closed {
+            return Some(base);
+        }
+        let greets = matches!(connection.stage, Stage::New | Stage::Greeting);
+        let room = if greets { GREETING_BYTES } else { READ_CHUNK };
+        self.output.counters.count(Counter::Reads);
+        match connection.socket.read(&mut buffer[base..base + room]) {
+            Ok(0) => {
+                connection.read_closed = true;
+                connection.readable = false;
+                Some(base)
+            }
+            Ok(count) => {
+                connection.heard = now;
+                connection.readable = count == room || connection.read_closing;
+                self.output.counters.add(Counter::BytesIn, count as u64);
+                Some(base + count)
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                connection.readable = false;
+                Some(base)
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => Some(base),
+            Err(_) => {
+                self.drop_connection(key);
+                None
+            }
+        }
+    }
+
+    /// Keeps what was not decoded, and sees to what comes next.
+    fn keep(&mut self, key: u32, left: &[u8], halt: Halt) {
+        let Some(connection) = self.connections.get_mut(key as usize) else { return };
+        if left.is_empty() {
+            self.output.pool.give_back(&mut connection.partial);
+        } else {
+            if connection.partial.capacity() == 0 {
+                connection.partial = self.output.pool.take();
+            }
+            connection.partial.clear();
+            connection.partial.extend_from_slice(left);
+        }
+        connection.holding = halt != Halt::Drained;
+        if halt == Halt::Held(Step::Full) {
+            connection.queued = true;
+            return self.ready.push_front(key);
+        }
+        if connection.holding {
+            return;
+        }
+        if connection.readable {
+            self.enqueue(key);
+        } else if connection.read_closed {
+            if connection.stage == Stage::Lingering || connection.stage == Stage::New || connection.is_settled() {
+                self.drop_connection(key);
+            } else {
+                connection.deaf = true;
+            }
+        }
+    }
+
+    /// Whether the connection's frames have to wait: for a hello that is being answered, or for answers that are not told or not read yet.
+    pub(super) fn must_wait(&self, key: u32) -> bool {
+        let Some(connection) = self.connections.get(key as usize) else { return false };
+        match connection.stage {
+            Stage::Checking => true,
+            Stage::Live | Stage::Behind | Stage::Operator => {
+                connection.unanswered >= self.config.limits.unanswered || connection.backlog() > self.output.bound
+            }
+            _ => false,
+        }
+    }
+
+    /// Takes frames until none is left or one has to wait. Returns the bytes that were used.
+    fn decode(&mut self, key: u32, bytes: &[u8]) -> (usize, Halt) {
+        let mut used = 0;
+        loop {
+            let Some(connection) = self.connections.get_mut(key as usize) else { return (bytes.len(), Halt::Drained) };
+            if connection.stage.is_ending() || connection.deaf {
+                return (bytes.len(), Halt::Drained);
+            }
+            let left = &bytes[used..];
+            if connection.skip > 0 {
+                let skipped = left.len().min(connection.skip as usize);
+                connection.skip -= skipped as u32;
+                used += skipped;
+                if connection.skip > 0 {
+                    return (used, Halt::Drained);
+                }
+                continue;
+            }
+            if connection.stage == Stage::New {
+                match self.tell_dialect(key, left) {
+                    Some(preamble) => used += preamble,
+                    None => return (used, Halt::Drained),
+                }
+                continue;
+            }
+            if self.must_wait(key) {
+                return (used, Halt::Held(Step::Wait));
+            }
+            if left.is_empty() {
+                return (used, Halt::Drained);
+            }
+            let (taken, step) = self.decode_one(key, left);
+            used += taken;
+            match step {
+                None => return (used, Halt::Drained),
+                Some(Step::Next) => {}
+                Some(Step::Gone) => return (bytes.len(), Halt::Drained),
+                Some(held) => return (used, Halt::Held(held)),
+            }
+        }
+    }
+
+    fn tell_dialect(&mut self, key: u32, bytes: &[u8]) -> Option<usize> {
+        let told = dialect::tell(bytes);
+        let connection = self.connections.get_mut(key as usize)?;
+        match told {
+            Told::NotYet => None,
+            Told::Garbage => {
+                self.drop_unknown(key);
+                None
+            }
+            Told::OtherVersion => {
+                connection.dialect = Dialect::Native;
+                self.bye(key, Code::Unsupported, 0);
+                None
+            }
+            Told::Speaks(dialect, preamble) => {
+                connection.dialect = dialect;
+                connection.stage = Stage::Greeting;
+                Some(preamble)
+            }
+        }
+    }
+
+    /// Takes one frame. No step: there is no whole one.
+    fn decode_one(&mut self, key: u32, bytes: &[u8]) -> (usize, Option<Step>) {
+        let Some(connection) = self.connections.get(key as usize) else { return (0, None) };
+        let limit = self.frame_limit(connection);
+        if connection.dialect == Dialect::JsonLines {
+            return self.decode_line(key, bytes, limit);
+        }
+        match frame::split(bytes, limit) {
+            Split::Frame { frame, used } => {
+                let step = match connection.dialect {
+                    Dialect::Admin => self.operate(key, frame),
+                    _ => self.take_native(key, frame),
+                };
+                self.account(key, used, step)
+            }
+            Split::Partial { .. } => (0, None),
+            Split::TooLarge { length, prefix } => self.too_large(key, bytes, prefix, length),
+            Split::Malformed => self.malformed(key),
+        }
+    }
+
+    fn decode_line(&mut self, key: u32, bytes: &[u8], limit: usize) -> (usize, Option<Step>) {
+        match json_lines::split(bytes, limit) {
+            json_lines::Line::Whole { line, used } => {
+                let step = self.take_line(key, line);
+                self.account(key, used, step)
+            }
+            json_lines::Line::Partial => (0, None),
+            json_lines::Line::TooLarge => {
+                self.bye(key, Code::TooLarge, 0);
+                (bytes.len(), Some(Step::Gone))
+            }
+        }
+    }
+
+    /// Counts a frame that was taken; before Welcome there is a bound on all of them together.
+    fn account(&mut self, key: u32, used: usize, step: Step) -> (usize, Option<Step>) {
+        if matches!(step, Step::Full | Step::Wait) {
+            return (0, Some(step));
+        }
+        self.output.counters.count(Counter::FramesIn);
+        let Some(connection) = self.connections.get_mut(key as usize) else { return (used, Some(Step::Gone)) };
+        if let Some(greeting) = connection.greeting() {
+            greeting.bytes += used;
+            if greeting.bytes > GREETING_BYTES {
+                self.bye(key, Code::TooLarge, 0);
+                return (used, Some(Step::Gone));
+            }
+        }
+        (used, Some(step))
+    }
+
+    fn frame_limit(&self, connection: &Connection) -> usize {
+        let limit = self.config.limits.frame as usize;
+        if connection.stage == Stage::Greeting { limit.min(GREETING_FRAME) } else { limit }
+    }
+
+    pub(super) fn malformed(&mut self, key: u32) -> (usize, Option<Step>) {
+        self.bye(key, Code::Malformed, 0);
+        (0, Some(Step::Gone))
+    }
+
+    /// A frame over the limit is refused by its id and thrown away as it comes; without an id to name it the connection ends.
+    fn too_large(&mut self, key: u32, bytes: &[u8], prefix: usize, length: usize) -> (usize, Option<Step>) {
+        let Some(connection) = self.connections.get_mut(key as usize) else { return (0, None) };
+        let signed_in = connection.stage.is_signed_in();
+        if signed_in && bytes.len() < START {
+            return (0, None);
+        }
+        match request_id(&bytes[prefix..]) {
+            Some(id) if signed_in => {
+                connection.skip = u32::try_from(prefix + length).unwrap_or(u32::MAX);
+                (0, Some(self.refuse(key, id, Refusal::of(Code::TooLarge).field("frame"))))
+            }
+            _ => {
+                self.bye(key, Code::TooLarge, 0);
+                (0, Some(Step::Gone))
+            }
+        }
+    }
+}
+
+/// The request id, if the frame begins with one.
+fn request_id(frame: &[u8]) -> Option<u32> {
+    let (&tag, bytes) = frame.split_first()?;
+    if tag != 0x08 {
+        return None;
+    }
+    let mut id = 0u64;
+    for (index, byte) in bytes.iter().take(5).enumerate() {
+        id |= u64::from(byte & 0x7f) << (7 * index);
+        if byte & 0x80 == 0 {
+            return u32::try_from(id).ok().filter(|id| *id > 0);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_is_named_by_the_id_at_its_begin() {
+        assert_eq!(request_id(&[0x08, 0x02, 0x1a]), Some(2));
+        assert_eq!(request_id(&[0x08, 0xff, 0xff, 0xff, 0xff, 0x0f]), Some(u32::MAX));
+        assert_eq!(request_id(&[0x08, 0xff, 0xff, 0xff, 0xff, 0x1f]), None);
+        assert_eq!(request_id(&[0x08, 0x00]), None);
+        assert_eq!(request_id(&[0x1a, 0x00]), None);
+        assert_eq!(request_id(&[0x08, 0x80]), None);
+        assert_eq!(request_id(&[]), None);
+    }
+}

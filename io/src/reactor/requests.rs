@@ -1,0 +1,344 @@
+//! Requests: frames of clients, checked for their form and handed to the engine.
+
+use ringdove_core::ids::{GroupId, Key, UserId, Version, WIRE_BOUND};
+use ringdove_core::rings::{Command, To};
+use ringdove_core::wire::hot::{self, HotClient, HotSend, HotTo};
+use ringdove_core::wire::json::JsonError;
+use ringdove_core::wire::{Code, Refusal, json, v1};
+
+use super::Edge;
+use super::output::put_refusal;
+use super::reading::Step;
+use crate::connection::Stage;
+use crate::counters::Counter;
+use crate::handles::is_handle;
+
+/// Members that one change of a group may name.
+const MEMBERS: usize = 500;
+
+impl Edge {
+    /// Takes a frame of the native dialect.
+    pub(super) fn take_native(&mut self, key: u32, bytes: &[u8]) -> Step {
+        match hot::decode_client(bytes) {
+            HotClient::Ping => self.ping(key),
+            HotClient::Ack(version) => self.ack(key, version),
+            HotClient::Send(send) => self.hot_send(key, &send),
+            HotClient::Cold => match hot::decode_cold(bytes) {
+                Ok(frame) => match hot::check(&frame) {
+                    Ok(()) => self.take_frame(key, frame),
+                    Err(refusal) => self.refuse(key, frame.id, refusal),
+                },
+                Err(refusal) => self.end_malformed(key, refusal),
+            },
+        }
+    }
+
+    /// Takes a line of the JSON dialect. An empty one is none.
+    pub(super) fn take_line(&mut self, key: u32, line: &[u8]) -> Step {
+        if line.trim_ascii().is_empty() {
+            return Step::Next;
+        }
+        match json::decode_line(line) {
+            Ok(frame) => self.take_frame(key, frame),
+            Err(JsonError::Refused(id, refusal)) => self.refuse(key, id, refusal),
+            Err(JsonError::Malformed) => self.end_malformed(key, Refusal::of(Code::Malformed)),
+        }
+    }
+
+    fn end_malformed(&mut self, key: u32, refusal: Refusal) -> Step {
+        self.bye_with(key, refusal);
+        Step::Gone
+    }
+
+    /// Takes a decoded frame of any dialect.
+    pub(super) fn take_frame(&mut self, key: u32, client: v1::ClientFrame) -> Step {
+        use v1::client_frame::Request;
+        let id = client.id;
+        let Some(connection) = self.connections.get(key as usize) else { return Step::Gone };
+        let signed_in = connection.stage.is_signed_in();
+        if client.ack != 0 && signed_in {
+            self.ack(key, client.ack);
+        }
+        match client.request {
+            Some(Request::Hello(hello)) if !signed_in => self.hello(key, id, hello),
+            None if id == 0 && client.ack == 0 => self.ping(key),
+            None if id == 0 => Step::Next,
+            _ if !signed_in => self.refuse(key, id, Refusal::of(Code::OutOfOrder)),
+            None => self.ask(key, id, Command::Nothing),
+            Some(Request::Hello(_)) => self.refuse(key, id, Refusal::of(Code::OutOfOrder)),
+            Some(Request::Send(send)) => self.send(key, id, &send),
+            Some(Request::Sync(sync)) => self.sync(key, id, &sync),
+            Some(Request::Mode(mode)) => self.mode(key, id, mode),
+            Some(Request::Bye(bye)) => self.said_bye(key, id, &bye),
+            Some(Request::Signal(_) | Request::History(_) | Request::Get(_)) => {
+                self.refuse(key, id, Refusal::of(Code::UnknownRequest))
+            }
+        }
+    }
+
+    /// Refuses a request here. One without an id is counted only.
+    pub(super) fn refuse(&mut self, key: u32, id: u32, refusal: Refusal) -> Step {
+        let Some(connection) = self.connections.get_mut(key as usize) else { return Step::Gone };
+        if id == 0 {
+            self.output.counters.count(Counter::RefusedSilently);
+        } else {
+            self.output.counters.count(Counter::Refused);
+            self.output.answer(key, connection, |out| put_refusal(out, id, refusal));
+        }
+        Step::Next
+    }
+
+    fn ask(&mut self, key: u32, id: u32, command: Command) -> Step {
+        if self.request(key, id, command, &[]) { Step::Next } else { Step::Full }
+    }
+
+    fn ping(&mut self, key: u32) -> Step {
+        let Some(connection) = self.connections.get_mut(key as usize) else { return Step::Gone };
+        if connection.notice_due {
+            self.write_notice(key);
+        } else {
+            self.output.at_once(key, connection, hot::put_pong);
+        }
+        Step::Next
+    }
+
+    fn ack(&mut self, key: u32, version: u64) -> Step {
+        let alone_ms = self.config.ack_alone_ms;
+        let now = self.clock.tick();
+        let Some(connection) = self.connections.get_mut(key as usize) else { return Step::Gone };
+        let version = Version(version);
+        if !connection.stage.is_signed_in() || version <= connection.acked {
+            return Step::Next;
+        }
+        if version > connection.head {
+            self.output.counters.count(Counter::FutureAcks);
+            return Step::Next;
+        }
+        connection.acked = version;
+        if !connection.ack_due {
+            connection.ack_due = true;
+            if now >= connection.ack_told.after(alone_ms) {
+                // a full ring is no loss: the acknowledgement stays due, and the wheel comes back to it
+                self.request(key, 0, Command::Nothing, &[]);
+            }
+            self.arm(key);
+        }
+        Step::Next
+    }
+
+    /// A send that was not worth decoding into a message of its own.
+    fn hot_send(&mut self, key: u32, send: &HotSend<'_>) -> Step {
+        let id = send.id;
+        let Some(connection) = self.connections.get(key as usize) else { return Step::Gone };
+        if !connection.stage.is_signed_in() {
+            return self.refuse(key, id, Refusal::of(Code::OutOfOrder));
+        }
+        if send.ack != 0 {
+            self.ack(key, send.ack);
+        }
+        let to = match hot_recipient(send.to) {
+            Ok(to) => to,
+            Err(refused) => return self.refuse(key, id, refused),
+        };
+        if let Err(refused) = self.check_text(send.text) {
+            return self.refuse(key, id, refused);
+        }
+        let mut content = std::mem::take(&mut self.content);
+        content.clear();
+        hot::put_text_content(&mut content, send.text);
+        let step = self.publish_send(key, id, Command::Send { key: Key(send.key), to }, &content);
+        self.content = content;
+        step
+    }
+
+    /// A send in full.
+    fn send(&mut self, key: u32, id: u32, send: &v1::Send) -> Step {
+        let checked = check_parts(send).and_then(|()| self.check_text(&send.text));
+        if let Err(refused) = checked {
+            return self.refuse(key, id, refused);
+        }
+        let command = match send_command(send) {
+            Ok(command) => command,
+            Err(refused) => return self.refuse(key, id, refused),
+        };
+        let mut content = std::mem::take(&mut self.content);
+        content.clear();
+        if let Some(v1::send::To::Handle(handle)) = &send.to {
+            content.extend_from_slice(handle.as_bytes());
+        }
+        // never the client's bytes: an unknown field of a send may mean something in an entry
+        hot::canonical_content(&mut content, send);
+        let step = self.publish_send(key, id, command, &content);
+        self.content = content;
+        step
+    }
+
+    fn publish_send(&mut self, key: u32, id: u32, command: Command, content: &[u8]) -> Step {
+        let before = match self.allow(key) {
+            Ok(before) => before,
+            Err(retry_ms) => return self.refuse(key, id, Refusal::of(Code::RateLimited).retry(retry_ms)),
+        };
+        if self.request(key, id, command, content) {
+            return Step::Next;
+        }
+        if let Some(connection) = self.connections.get_mut(key as usize) {
+            connection.allowance = before;
+        }
+        Step::Full
+    }
+
+    /// Takes one send from the connection's allowance, or says when to come again. Returns what the allowance was.
+    fn allow(&mut self, key: u32) -> Result<u32, u32> {
+        let (rate, burst) = (self.config.limits.rate, self.config.limits.burst);
+        let now_ms = self.clock.now_ms() as u32;
+        let Some(connection) = self.connections.get_mut(key as usize) else { return Ok(0) };
+        if rate == 0 {
+            return Ok(0);
+        }
+        let passed_ms = now_ms.wrapping_sub(connection.allowed_ms);
+        connection.allowed_ms = now_ms;
+        let earned = passed_ms.saturating_mul(rate);
+        connection.allowance = connection.allowance.saturating_add(earned).min(burst.max(1).saturating_mul(1_000));
+        if connection.allowance < 1_000 {
+            return Err((1_000 - connection.allowance).div_ceil(rate));
+        }
+        let before = connection.allowance;
+        connection.allowance -= 1_000;
+        Ok(before)
+    }
+
+    fn check_text(&self, text: &str) -> Result<(), Refusal> {
+        if text.len() > self.config.limits.text as usize {
+            return Err(Refusal::of(Code::TooLarge).field("text"));
+        }
+        Ok(())
+    }
+
+    fn sync(&mut self, key: u32, id: u32, sync: &v1::Sync) -> Step {
+        if id == 0 {
+            return self.refuse(key, id, Refusal::of(Code::Invalid).field("id"));
+        }
+        let Some(connection) = self.connections.get(key as usize) else { return Step::Gone };
+        if connection.sync != 0 {
+            return Step::Wait;
+        }
+        // what a device asks behind, it has
+        self.ack(key, sync.since);
+        let step = self.ask(key, id, Command::Sync { since: Version(sync.since), limit: sync.limit });
+        if step == Step::Next
+            && let Some(connection) = self.connections.get_mut(key as usize)
+        {
+            connection.sync = id;
+        }
+        step
+    }
+
+    fn mode(&mut self, key: u32, id: u32, mode: i32) -> Step {
+        let Some(connection) = self.connections.get_mut(key as usize) else { return Step::Gone };
+        connection.quiet = mode == v1::Mode::Notice as i32;
+        if !connection.quiet && connection.stage == Stage::Behind && connection.sent < connection.head {
+            connection.notice_due = true;
+        }
+        if id > 0 {
+            self.output.answer(key, connection, |out| hot::put_done(out, id));
+        }
+        self.arm(key);
+        Step::Next
+    }
+
+    fn said_bye(&mut self, key: u32, id: u32, bye: &v1::Bye) -> Step {
+        if !self.request(key, id, Command::Bye { all_devices: bye.all_devices }, &[]) {
+            return Step::Full;
+        }
+        if let Some(connection) = self.connections.get_mut(key as usize) {
+            connection.deaf = true;
+        }
+        Step::Next
+    }
+}
+
+fn hot_recipient(to: HotTo) -> Result<To, Refusal> {
+    match to {
+        HotTo::Myself => Ok(To::Myself),
+        HotTo::User(user) => user_id(user).map(To::User),
+        HotTo::Group(group) => group_id(group).map(To::Group),
+    }
+}
+
+fn user_id(user: u64) -> Result<UserId, Refusal> {
+    if user == 0 || user >= WIRE_BOUND { Err(Refusal::of(Code::Invalid).field("user")) } else { Ok(UserId(user)) }
+}
+
+fn group_id(group: u64) -> Result<GroupId, Refusal> {
+    if group == 0 || group >= WIRE_BOUND { Err(Refusal::of(Code::Invalid).field("group")) } else { Ok(GroupId(group)) }
+}
+
+fn handle_length(handle: &str) -> Result<u8, Refusal> {
+    match u8::try_from(handle.len()) {
+        Ok(length) if is_handle(handle) => Ok(length),
+        _ => Err(Refusal::of(Code::Invalid).field("handle")),
+    }
+}
+
+/// Which parts a send has: 8 to 12 and 15 may stand together, each of the others stands alone; one there must be.
+fn check_parts(send: &v1::Send) -> Result<(), Refusal> {
+    let unserved = [
+        (send.reply != 0, "reply"),
+        (!send.mentions.is_empty(), "mentions"),
+        (!send.attachments.is_empty(), "attachments"),
+        (send.custom.is_some(), "custom"),
+        (send.mention_all, "mention_all"),
+        (send.mark.is_some(), "mark"),
+        (send.amend.is_some(), "amend"),
+        (send.contact_change.is_some(), "contact_change"),
+        (send.profile_change.is_some(), "profile_change"),
+    ];
+    let alone = [
+        send.mark.is_some(),
+        send.amend.is_some(),
+        send.group_change.is_some(),
+        send.contact_change.is_some(),
+        send.profile_change.is_some(),
+    ];
+    let message = !send.text.is_empty() || unserved[..5].iter().any(|(there, _)| *there);
+    match usize::from(message) + alone.iter().filter(|there| **there).count() {
+        0 => Err(Refusal::of(Code::Invalid).field("text")),
+        1 => match unserved.iter().find(|(there, _)| *there) {
+            Some((_, field)) => Err(Refusal::of(Code::Unsupported).field(field)),
+            None => Ok(()),
+        },
+        _ => Err(Refusal::of(Code::Invalid).field("send")),
+    }
+}
+
+fn send_command(send: &v1::Send) -> Result<Command, Refusal> {
+    use v1::send::To as WireTo;
+    let key = Key(send.key);
+    let Some(change) = &send.group_change else {
+        let to = match &send.to {
+            None => To::Myself,
+            Some(WireTo::User(user)) => To::User(user_id(*user)?),
+            Some(WireTo::Group(group)) => To::Group(group_id(*group)?),
+            Some(WireTo::Handle(handle)) => To::Handle(handle_length(handle)?),
+        };
+        return Ok(Command::Send { key, to });
+    };
+    check_change(change)?;
+    match (&send.to, change.create) {
+        (None, true) => Ok(Command::ChangeGroup { key, group: GroupId(0) }),
+        (Some(WireTo::Group(group)), false) => Ok(Command::ChangeGroup { key, group: group_id(*group)? }),
+        (None, false) => Err(Refusal::of(Code::Invalid).field("group")),
+        _ => Err(Refusal::of(Code::Invalid).field("to")),
+    }
+}
+
+fn check_change(change: &v1::GroupChange) -> Result<(), Refusal> {
+    if change.set.len() + change.remove.len() > MEMBERS {
+        return Err(Refusal::of(Code::TooLarge).field("group_change"));
+    }
+    let users = change.set.iter().map(|member| member.user).chain(change.remove.iter().copied());
+    for user in users {
+        user_id(user).map_err(|_| Refusal::of(Code::Invalid).field("group_change"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,312 @@
+//! Sign-in: hello, through the engine and the password workers, to Welcome.
+//!
+//! ```text
+//!  token     ──▶ Resume ────────────────────────────────────────────▶ Welcome | Refused
+//!  password  ──▶ LookUp ──▶ Challenge ──▶ worker ──▶ SignIn ─────────▶ Welcome | Refused
+//!                                            └────▶ UNAUTHENTICATED
+//!  register  ──▶ worker ──▶ Register ───────────────────────────────▶ Welcome | Refused
+//! ```
+
+use ringdove_core::ids::{ConnectionId, DeviceId, Epoch, Version};
+use ringdove_core::rings::{Challenge, Command, Register, SignIn, Welcome};
+use ringdove_core::wire::{Code, Refusal, hot, v1};
+use zeroize::Zeroizing;
+
+use super::output::put_refusal;
+use super::reading::Step;
+use super::{Edge, wall_ms};
+use crate::clock::{TICK_MS, Tick};
+use crate::config::{ATTEMPTS_RETRY_MS, BUSY_RETRY_MS, Limits};
+use crate::connection::{Attempt, Stage};
+use crate::counters::Counter;
+use crate::handles::is_handle;
+use crate::passwords::Job;
+use crate::tokens;
+
+/// Longest name of an account, in bytes.
+const NAME: usize = 128;
+/// Longest name of a device, in bytes.
+const DEVICE_NAME: usize = 64;
+/// The request id under which the engine answers a hello: there is one at a time, and the client's own id may be absent.
+const HELLO: u32 = 1;
+/// A password's length, in bytes.
+const SECRET: std::ops::RangeInclusive<usize> = 8..=1024;
+
+/// A hello that was looked at: what it asks the engine or a worker for.
+enum Asked {
+    Resume([u8; 32]),
+    Password { handle: String, password: Zeroizing<String> },
+    Register { handle: String, name: String, password: Zeroizing<String> },
+}
+
+impl Edge {
+    /// Takes a hello up. What is wrong with it is refused; anything else is asked of the engine or a worker.
+    pub(super) fn hello(&mut self, key: u32, id: u32, hello: v1::Hello) -> Step {
+        let (asked, sign_in, token) = match self.look_at(&hello) {
+            Ok(looked) => looked,
+            Err(refusal) => {
+                if let Some(greeting) = self.begin_check(key, id) {
+                    greeting.request = id;
+                }
+                self.hello_refused(key, refusal);
+                return Step::Next;
+            }
+        };
+        let cursor = sign_in.cursor;
+        let began = match &asked {
+            Asked::Resume(token) => self.request(key, HELLO, Command::Resume { token: *token, cursor }, &[]),
+            Asked::Password { handle, .. } => self.request(key, HELLO, Command::LookUp, handle.as_bytes()),
+            Asked::Register { password, .. } => {
+                if !self.order(key, Job::Hash { password: password.clone() }) {
+                    return self.hello_busy(key, id);
+                }
+                true
+            }
+        };
+        if !began {
+            return Step::Full;
+        }
+        let idle_ms = self.granted(hello.idle_ms);
+        let Some(greeting) = self.begin_check(key, id) else { return Step::Gone };
+        greeting.idle_ms = idle_ms;
+        greeting.quiet = hello.mode() == v1::Mode::Notice;
+        greeting.token = Some(token);
+        greeting.attempt = match asked {
+            Asked::Resume(_) => Attempt::Engine,
+            Asked::Password { password, .. } => Attempt::Password { password, sign_in: Box::new(sign_in) },
+            Asked::Register { handle, name, .. } => {
+                Attempt::Register(Box::new(Register { handle, name, secret: String::new(), sign_in }))
+            }
+        };
+        Step::Next
+    }
+
+    fn look_at(&self, hello: &v1::Hello) -> Result<(Asked, SignIn, Zeroizing<String>), Refusal> {
+        if hello.device_name.len() > DEVICE_NAME {
+            return Err(invalid("device_name"));
+        }
+        let asked = match &hello.auth {
+            None => return Err(invalid("auth")),
+            Some(v1::hello::Auth::Jwt(_)) => return Err(Refusal::of(Code::Unsupported).field("jwt")),
+            Some(v1::hello::Auth::Token(token)) => Asked::Resume(tokens::digest(token)),
+            Some(v1::hello::Auth::Password(password)) => look_at_password(password)?,
+            Some(v1::hello::Auth::Register(password)) => look_at_register(password)?,
+        };
+        let (token, digest) = tokens::fresh().map_err(|_| Refusal::of(Code::Fault).retry(BUSY_RETRY_MS))?;
+        let sign_in = SignIn {
+            // a number that no device can have names none
+            device: DeviceId(u32::try_from(hello.device).unwrap_or(0)),
+            token: digest,
+            device_name: hello.device_name.clone(),
+            kind: hello.device_kind() as u32,
+            cursor: (hello.epoch != 0).then_some((Epoch(hello.epoch), Version(hello.since))),
+            ..SignIn::default()
+        };
+        Ok((asked, sign_in, token))
+    }
+
+    /// From here until the answer nothing more is decoded, and the deadline stands still.
+    fn begin_check(&mut self, key: u32, id: u32) -> Option<&mut crate::connection::Greeting> {
+        let now = self.clock.tick();
+        let connection = self.connections.get_mut(key as usize)?;
+        connection.stage = Stage::Checking;
+        let greeting = connection.greeting()?;
+        greeting.request = id;
+        greeting.asked = now;
+        Some(greeting)
+    }
+
+    /// The engine knows what the password has to be checked against.
+    pub(super) fn challenged(&mut self, key: u32, challenge: &Challenge) {
+        let Some(connection) = self.connections.get_mut(key as usize) else { return };
+        if connection.stage != Stage::Checking {
+            return;
+        }
+        let Some(greeting) = connection.greeting() else { return };
+        let Attempt::Password { password, sign_in } = &mut greeting.attempt else { return };
+        sign_in.user = challenge.user;
+        sign_in.credential = challenge.credential;
+        let job = Job::Check { secret: challenge.secret.clone(), password: std::mem::take(password) };
+        if !self.order(key, job) {
+            self.answered(key);
+            self.hello_refused(key, Refusal::of(Code::Busy).retry(BUSY_RETRY_MS));
+        }
+    }
+
+    /// A worker has checked the password.
+    pub(super) fn checked(&mut self, at: ConnectionId, right: bool) {
+        let Some(attempt) = self.take_attempt(at) else { return };
+        self.answered(at.key);
+        match attempt {
+            Attempt::Password { sign_in, .. } if right => self.sign_in(at.key, Command::SignIn(sign_in)),
+            _ => self.hello_refused(at.key, Refusal::of(Code::Unauthenticated)),
+        }
+        self.resume(at.key);
+    }
+
+    /// A worker has hashed the password.
+    pub(super) fn hashed(&mut self, at: ConnectionId, secret: Option<Zeroizing<String>>) {
+        let Some(attempt) = self.take_attempt(at) else { return };
+        match (attempt, secret) {
+            (Attempt::Register(mut register), Some(secret)) => {
+                register.secret = secret.to_string();
+                self.sign_in(at.key, Command::Register(register));
+            }
+            _ => self.hello_refused(at.key, Refusal::of(Code::Fault).retry(BUSY_RETRY_MS)),
+        }
+        self.resume(at.key);
+    }
+
+    /// The attempt that a worker was busy with, if its connection is still the one that made it.
+    fn take_attempt(&mut self, at: ConnectionId) -> Option<Attempt> {
+        let connection = self.connections.get_mut(at.key as usize)?;
+        if connection.generation != at.generation || connection.stage != Stage::Checking {
+            return None;
+        }
+        Some(std::mem::take(&mut connection.greeting()?.attempt))
+    }
+
+    fn sign_in(&mut self, key: u32, command: Command) {
+        let Some(connection) = self.connections.get_mut(key as usize) else { return };
+        connection.known = true;
+        connection.unanswered += 1;
+        let Some(connection) = self.connections.get(key as usize) else { return };
+        let envelope = self.envelope(key, connection, HELLO);
+        self.publish_surely(envelope, command);
+    }
+
+    fn order(&mut self, key: u32, job: Job) -> bool {
+        let Some(connection) = self.connections.get(key as usize) else { return true };
+        self.passwords.try_order(&self.mailbox, connection.id(self.index, key), job)
+    }
+
+    /// The look-up was a request that only its challenge answers.
+    fn answered(&mut self, key: u32) {
+        if let Some(connection) = self.connections.get_mut(key as usize) {
+            connection.unanswered = connection.unanswered.saturating_sub(1);
+        }
+    }
+
+    fn hello_busy(&mut self, key: u32, id: u32) -> Step {
+        self.begin_check(key, id);
+        self.hello_refused(key, Refusal::of(Code::Busy).retry(BUSY_RETRY_MS));
+        Step::Next
+    }
+
+    /// The hello was refused: it may be tried again, a few times.
+    pub(super) fn hello_refused(&mut self, key: u32, refusal: Refusal) {
+        let (now, attempts) = (self.clock.tick(), self.config.attempts);
+        let Some(connection) = self.connections.get_mut(key as usize) else { return };
+        connection.stage = Stage::Greeting;
+        let patience = connection.patience;
+        let Some(greeting) = connection.greeting() else { return };
+        // what was our fault is no attempt
+        greeting.failed += u8::from(!matches!(refusal.code, Code::Busy | Code::Fault));
+        greeting.attempt = Attempt::Engine;
+        greeting.token = None;
+        let waited = now.0.saturating_sub(greeting.asked.0);
+        let (id, failed) = (greeting.request, greeting.failed);
+        connection.patience = Tick(patience.0.saturating_add(waited));
+        self.output.counters.count(Counter::HellosRefused);
+        self.output.answer(key, connection, |out| put_refusal(out, id, refusal));
+        if failed >= attempts {
+            self.bye(key, Code::TooMany, ATTEMPTS_RETRY_MS);
+        }
+    }
+
+    /// Signed in.
+    pub(super) fn welcome(&mut self, key: u32, welcome: &Welcome) {
+        let now = self.clock.tick();
+        let wall = wall_ms(self.clock.wall());
+        let Some(connection) = self.connections.get_mut(key as usize) else { return };
+        if connection.stage != Stage::Checking {
+            return;
+        }
+        let Some(greeting) = connection.greeting() else { return };
+        let (id, idle_ms, quiet) = (greeting.request, greeting.idle_ms, greeting.quiet);
+        let token = greeting.token.take();
+        connection.aside = None;
+        connection.head = welcome.version;
+        connection.sent = welcome.since;
+        connection.stage = if welcome.since < welcome.version { Stage::Behind } else { Stage::Live };
+        connection.quiet = quiet;
+        connection.heard = now;
+        connection.ack_told = now;
+        connection.patience = Tick((u64::from(idle_ms) * 3 / 2).div_ceil(TICK_MS) as u32);
+        connection.allowance = self.config.limits.burst.saturating_mul(1_000);
+        connection.allowed_ms = self.clock.now_ms() as u32;
+        self.output.counters.count(Counter::Welcomes);
+        let said = v1::Welcome {
+            user: welcome.user.0,
+            device: u64::from(welcome.device.0),
+            handle: welcome.handle.clone(),
+            token: token.filter(|_| welcome.new_token).map(|token| token.to_string()).unwrap_or_default(),
+            epoch: welcome.epoch.0,
+            version: welcome.version.0,
+            gap: welcome.gap,
+            time: wall,
+            idle_ms,
+            limits: Some(announced(&self.config.limits)),
+            features: Vec::new(),
+            server: self.config.server.clone(),
+        };
+        let frame = v1::ServerFrame { id, body: Some(v1::server_frame::Body::Welcome(said)) };
+        self.output.answer(key, connection, |out| hot::put_server(out, &frame));
+        // a deadline of the greeting may stand nearer than it has to; it is looked at when it is due
+        self.arm(key);
+    }
+
+    fn granted(&self, idle_ms: u32) -> u32 {
+        let config = &self.config;
+        if idle_ms == 0 {
+            return config.idle_default_ms;
+        }
+        idle_ms.clamp(config.idle_least_ms, config.idle_most_ms.max(config.idle_least_ms))
+    }
+}
+
+fn announced(limits: &Limits) -> v1::Limits {
+    v1::Limits {
+        frame: limits.frame,
+        text: limits.text,
+        group: limits.group,
+        page: limits.page,
+        unanswered: limits.unanswered,
+        rate: limits.rate,
+        burst: limits.burst,
+        window: limits.window,
+        amend_ms: limits.amend_ms,
+        key_ms: limits.key_ms,
+    }
+}
+
+fn look_at_password(password: &v1::Password) -> Result<Asked, Refusal> {
+    if !is_handle(&password.handle) {
+        return Err(invalid("handle"));
+    }
+    if password.secret.len() > *SECRET.end() {
+        return Err(invalid("secret"));
+    }
+    Ok(Asked::Password { handle: password.handle.clone(), password: Zeroizing::new(password.secret.clone()) })
+}
+
+fn look_at_register(password: &v1::Password) -> Result<Asked, Refusal> {
+    if !is_handle(&password.handle) {
+        return Err(invalid("handle"));
+    }
+    if !SECRET.contains(&password.secret.len()) {
+        return Err(invalid("secret"));
+    }
+    if password.name.len() > NAME {
+        return Err(invalid("name"));
+    }
+    Ok(Asked::Register {
+        handle: password.handle.clone(),
+        name: password.name.clone(),
+        password: Zeroizing::new(password.secret.clone()),
+    })
+}
+
+fn invalid(field: &'static str) -> Refusal {
+    Refusal::of(Code::Invalid).field(field)
+}
