@@ -1,9 +1,10 @@
 //! Runs agents on threads: spin a little, then sleep behind a doorbell.
 
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
+use std::thread::{self, JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use ringdove_core::agent::Agent;
 use ringdove_core::rings::Doorbell;
 
@@ -17,6 +18,21 @@ pub struct Idle {
     pub spin: Duration,
 }
 
+/// Wakes a thread that parks, once it has started.
+#[derive(Clone, Default)]
+pub struct Sleeper {
+    thread: Arc<Mutex<Option<Thread>>>,
+}
+
+impl Sleeper {
+    /// Makes its thread's next or current park return. Nothing is lost before the thread has started: it looks for work first.
+    pub fn wake(&self) {
+        if let Some(thread) = &*self.thread.lock() {
+            thread.unpark();
+        }
+    }
+}
+
 /// The agents of one thread, in the order in which they run.
 pub struct Crew {
     /// The thread's name.
@@ -25,6 +41,8 @@ pub struct Crew {
     pub agents: Vec<Box<dyn Agent>>,
     /// The doorbell of the thread.
     pub doorbell: Arc<Doorbell>,
+    /// What the doorbell wakes, if no agent sleeps by itself.
+    pub sleeper: Sleeper,
 }
 
 /// Starts a thread that runs its agents until all of them have finished.
@@ -36,6 +54,7 @@ pub fn start(crew: Crew, idle: Idle) -> std::io::Result<JoinHandle<()>> {
 }
 
 fn run(mut crew: Crew, idle: Idle) {
+    *crew.sleeper.thread.lock() = Some(thread::current());
     let mut gaps = Gaps::new(idle.spin);
     loop {
         if turn(&mut crew.agents) > 0 {

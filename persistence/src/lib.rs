@@ -10,5 +10,7 @@
 pub mod journal;
 pub mod recovery;
 
-pub use journal::{Durability, FileStorage, Journal, MemoryStorage, Preparer, Reader, Storage, StorageFile};
+pub use journal::{
+    Durability, Fault, FileStorage, Journal, MemoryStorage, Preparer, Reader, Storage, StorageFile, Ties,
+};
 pub use recovery::{JournalError, Opened, Options, Report, dump, open_memory, recover, repair, verify};
