@@ -292,6 +292,10 @@ impl Edge {
         if connection.generation != generation {
             return;
         }
+        if event.is_write_closed() && connection.holding {
+            // nobody is there to read the answers that it waits for; else what was sent is read first
+            return self.drop_connection(key);
+        }
         if event.is_writable() && std::mem::take(&mut connection.write_blocked) {
             // it reads: that is a sign of life
             connection.heard = now;

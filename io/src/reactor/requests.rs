@@ -2,6 +2,7 @@
 
 use ringdove_core::ids::{GroupId, Key, UserId, Version, WIRE_BOUND};
 use ringdove_core::rings::{Command, To};
+use ringdove_core::wire::frame::varint;
 use ringdove_core::wire::hot::{self, HotClient, HotSend, HotTo};
 use ringdove_core::wire::json::JsonError;
 use ringdove_core::wire::{Code, Refusal, json, v1};
@@ -24,6 +25,9 @@ impl Edge {
             HotClient::Ack(version) => self.ack(key, version),
             HotClient::Send(send) => self.hot_send(key, &send),
             HotClient::Cold => match hot::decode_cold(bytes) {
+                Ok(frame) if frame.request.is_none() && asks_unknown(bytes) => {
+                    self.refuse(key, frame.id, Refusal::of(Code::UnknownRequest))
+                }
                 Ok(frame) => match hot::check(&frame) {
                     Ok(()) => self.take_frame(key, frame),
                     Err(refusal) => self.refuse(key, frame.id, refusal),
@@ -35,8 +39,10 @@ impl Edge {
 
     /// Takes a line of the JSON dialect. An empty one is none.
     pub(super) fn take_line(&mut self, key: u32, line: &[u8]) -> Step {
-        if line.trim_ascii().is_empty() {
-            return Step::Next;
+        match line.trim_ascii_start().first() {
+            None => return Step::Next,
+            Some(b'{') => {}
+            Some(_) => return self.end_malformed(key, Refusal::of(Code::Malformed)),
         }
         match json::decode_line(line) {
             Ok(frame) => self.take_frame(key, frame),
@@ -255,6 +261,19 @@ impl Edge {
         }
         Step::Next
     }
+}
+
+/// Whether a frame that decodes to no request has one that is not known here: a message in a field of the envelope.
+fn asks_unknown(mut frame: &[u8]) -> bool {
+    while let Some((tag, behind)) = varint(frame) {
+        frame = match tag & 7 {
+            0 => varint(behind).map_or(&[], |(_, behind)| behind),
+            1 => behind.get(8..).unwrap_or_default(),
+            5 => behind.get(4..).unwrap_or_default(),
+            _ => return true,
+        };
+    }
+    false
 }
 
 fn hot_recipient(to: HotTo) -> Result<To, Refusal> {

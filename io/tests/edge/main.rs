@@ -1,0 +1,11 @@
+//! The reactor at its edge: real sockets on one side, a scripted engine on the other.
+
+mod admin_door;
+mod arbitrary;
+mod backpressure;
+mod bad_input;
+mod bench;
+mod delivery;
+mod ending;
+mod pulling;
+mod sign_in;
