@@ -248,7 +248,7 @@ impl InboundConsumer {
     }
 }
 
-/// Makes the inbound ring: `size` slots (a power of two), and `large_bytes` for bodies above [`LARGE_BODY`] that are on their way.
+/// Makes the inbound ring: `size` slots (a power of two, at least 64), and `large_bytes` for bodies above [`LARGE_BODY`] that are on their way.
 pub fn inbound_ring(size: usize, large_bytes: usize) -> (InboundProducer, InboundConsumer) {
     let factory = || InboundSlot { small: Vec::with_capacity(256), ..InboundSlot::default() };
     let (poller, builder) = build_multi_producer(size, factory, BusySpin).new_event_poller();

@@ -8,7 +8,7 @@ use crate::bench::{Bench, Client, Setup, framed, request_frame, text_to, welcome
 
 /// What the engine hears from a client that writes `bytes`, cut at `cuts`, and how much that client is told.
 fn heard(bytes: &[u8], cuts: &[usize], signed_in: bool) -> (Vec<(u32, u64, Command, Vec<u8>)>, Vec<v1::ServerFrame>) {
-    let mut bench = Bench::new(Setup { inbound: 8, ..Setup::default() });
+    let mut bench = Bench::new(Setup { inbound: 64, ..Setup::default() });
     let mut client = if signed_in { bench.signed_in(256, 9, 9) } else { Client::silent(&mut bench) };
     let mut begin = 0;
     let mut cuts: Vec<_> = cuts.iter().map(|cut| cut % (bytes.len() + 1)).collect();

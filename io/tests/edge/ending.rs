@@ -76,14 +76,17 @@ fn a_bye_survives_what_the_client_still_sends() {
 /// The reactors stop first, and speak last: see the handshake.
 #[test]
 fn shutdown_tells_what_was_taken_and_then_says_bye() {
-    let mut bench = Bench::new(Setup { inbound: 2, ..Setup::default() });
+    let mut bench = Bench::new(Setup { inbound: 64, ..Setup::default() });
     let mut clients: Vec<_> = (0..4).map(|_| bench.signed_in(256, 0, 0)).collect();
     let mut json = Client::silent(&mut bench);
     json.bytes(b"{}\n");
     json.line(&mut bench);
     bench.engine_stands = true;
-    clients[0].send_text(2, 512, "taken");
-    clients[0].send_text(3, 512, "taken");
+    // one less would leave room for the close
+    for id in 2..66 {
+        clients[0].send_text(id, 512, "taken");
+    }
+    bench.settle();
     drop(clients.pop());
     bench.settle();
     bench.shutdown.ask();
@@ -91,7 +94,7 @@ fn shutdown_tells_what_was_taken_and_then_says_bye() {
     assert_eq!(bench.shutdown.reactors_done(), 0, "a close still waits for the ring");
     bench.engine_stands = false;
     bench.until("the reactor's last word", |bench| (bench.shutdown.reactors_done() == 1).then_some(()));
-    assert_eq!(bench.heard.len(), 3);
+    assert_eq!(bench.heard.len(), 65);
     let heard = bench.command();
     bench.answer(&heard, AnswerBody::Done);
     bench.shutdown.engine_done();
