@@ -6,7 +6,9 @@ use ringdove_core::ids::{Epoch, Position, Time};
 use ringdove_core::record::{ALIGNMENT, KIND_EVENTS, MAX_BODY, RecordHead, SEGMENT_HEADER, record_len};
 
 use super::error::JournalError;
-use crate::journal::{HEADER_BYTES, RecordBytes, SegmentHeader, Storage, StorageFile, parse_header, segment_name};
+use crate::journal::{
+    HEADER_BYTES, RecordBytes, SegmentHeader, Storage, StorageFile, parse_header, segment_index, segment_name,
+};
 
 /// A segment that was opened, its header checked.
 pub(super) struct OpenSegment<F> {
@@ -32,35 +34,35 @@ pub(super) struct Scan {
     pub(super) redacted: u64,
     /// Behind the last of them.
     pub(super) end: Position,
-    /// The CRC of the last header, if the journal goes on in the same segment; else 0.
+    /// The CRC of the last header of the epoch, 0 before its first.
     pub(super) chain: u32,
     pub(super) time: Time,
     pub(super) epoch: Epoch,
     /// The highest synced-up-to of any whole header, also behind the damage.
     pub(super) synced: Position,
     pub(super) damage: Option<Damage>,
-    /// Bytes that are not zero stand behind the last record, but no header does: the process ended in the middle of a store.
-    pub(super) residue: bool,
+    /// Behind the last record stands no header, but bytes that are not zero: the process ended in the middle of a store, or a header
+    /// was lost.
+    pub(super) residue: Option<Damage>,
 }
 
-/// Opens all segments in order.
+/// Opens all segments that begin below `limit`, in order.
 pub(super) fn open_segments<S: Storage>(
     storage: &S,
     uuid: [u8; 16],
     bytes: u64,
+    limit: Position,
 ) -> Result<Vec<OpenSegment<S::File>>, JournalError> {
-    let names = storage.list().map_err(JournalError::io("listing the journal's folder"))?;
-    let mut indices: Vec<u64> = names.iter().filter_map(|name| crate::journal::segment_index(name)).collect();
-    indices.sort_unstable();
+    let indices = indices(storage)?;
     let mut segments = Vec::with_capacity(indices.len());
-    for index in indices {
+    for index in indices.into_iter().take_while(|index| index.saturating_mul(bytes) < limit.0) {
         let name = segment_name(index);
         let file = storage.open(&name).map_err(JournalError::io(format!("opening {name}")))?;
         let corrupt = |what| JournalError::Corrupt {
             file: name.clone(),
             offset: 0,
-            position: Position(index * bytes),
-            synced: Position((index + 1) * bytes),
+            position: Position(index.saturating_mul(bytes)),
+            synced: Position(index.saturating_add(1).saturating_mul(bytes)),
             what,
         };
         // a segment has its name only once it is whole and on disk
@@ -76,12 +78,20 @@ pub(super) fn open_segments<S: Storage>(
         if header.uuid != uuid {
             return Err(JournalError::Foreign { file: name });
         }
-        if header.base.0 != index * bytes || header.segment_bytes != bytes {
+        if Some(header.base.0) != index.checked_mul(bytes) || header.segment_bytes != bytes {
             return Err(corrupt("the segment's header is another segment's"));
         }
         segments.push(OpenSegment { index, file: Arc::new(file), header });
     }
     Ok(segments)
+}
+
+/// The segments that have a file, in order.
+pub(super) fn indices(storage: &impl Storage) -> Result<Vec<u64>, JournalError> {
+    let names = storage.list().map_err(JournalError::io("listing the journal's folder"))?;
+    let mut indices: Vec<u64> = names.iter().filter_map(|name| segment_index(name)).collect();
+    indices.sort_unstable();
+    Ok(indices)
 }
 
 /// One record as the scan meets it.
@@ -110,20 +120,25 @@ pub(super) fn scan<F: StorageFile>(
         }
         if scan.damage.is_none() {
             scan.damage = gap_before(segment, before);
+            if scan.damage.is_some() {
+                // a segment is made only when those before it are on disk, and the last ones are removed first
+                scan.synced = scan.synced.max(Position(base));
+            }
         }
         if scan.damage.is_some() {
             // what follows is not read, but it may say how much was on disk
             look_for_synced(segment, SEGMENT_HEADER, &mut scan.synced);
             continue;
         }
+        scan_segment(segment, before, limit, &mut scan, &mut body, &mut each)?;
         before = Some(segment);
-        scan_segment(segment, limit, &mut scan, &mut body, &mut each)?;
     }
     Ok(scan)
 }
 
 fn scan_segment<F: StorageFile>(
     segment: &OpenSegment<F>,
+    before: Option<&OpenSegment<F>>,
     limit: Position,
     scan: &mut Scan,
     body: &mut Vec<u8>,
@@ -132,13 +147,17 @@ fn scan_segment<F: StorageFile>(
     let bytes = segment.header.segment_bytes;
     let base = segment.header.base.0;
     let mut offset = SEGMENT_HEADER;
-    let mut chain = 0;
+    // the chain goes on from the segment before, so that no record at its end can be lost unseen; an epoch begins a new one
+    let before = before.filter(|before| before.header.epoch == segment.header.epoch);
+    let mut chain = before.map_or(0, |_| scan.chain);
+    scan.chain = chain;
     let mut first = true;
     while offset + HEADER_BYTES as u64 <= bytes && base + offset < limit.0 {
         let (raw, record) = header_at(&*segment.file, offset);
         if record.len == 0 {
-            if limit == Position(u64::MAX) {
-                scan.residue |= !is_zero(&*segment.file, offset, bytes);
+            if limit == Position(u64::MAX) && !is_zero(&*segment.file, offset, bytes) {
+                scan.residue = Some(Damage { index: segment.index, offset, what: "a record's header is missing" });
+                look_for_synced(segment, offset, &mut scan.synced);
             }
             break;
         }
@@ -151,14 +170,14 @@ fn scan_segment<F: StorageFile>(
             || record.head.epoch != segment.header.epoch
         {
             Some("a record's header contradicts the journal")
-        } else if first && !follows_on(base, &record, scan) {
-            Some("records before this segment are missing")
         } else {
             None
         };
         let damaged = |what| Damage { index: segment.index, offset, what };
         if let Some(what) = what {
-            scan.damage = Some(damaged(what));
+            let missing = before.filter(|_| first && is_whole(segment, offset, &record));
+            let missing = missing.and_then(|before| missing_behind(before, scan.end));
+            scan.damage = missing.or(Some(damaged(what)));
             look_for_synced(segment, offset, &mut scan.synced);
             return Ok(());
         }
@@ -177,14 +196,16 @@ fn scan_segment<F: StorageFile>(
             return Ok(());
         }
         each(Met { head: record.head, offset, index: segment.index, body: whole.then_some(&body[..]) })?;
+        // what stands between the records of two segments holds nothing
+        scan.residue = None;
         scan.records += 1;
         scan.redacted += u64::from(!whole);
         scan.time = record.head.time;
         scan.epoch = record.head.epoch;
         chain = record.crc;
         offset += record_len(record.len as usize);
-        scan.end = Position(base + offset);
         scan.chain = chain;
+        scan.end = Position(base + offset);
     }
     Ok(())
 }
@@ -202,27 +223,20 @@ fn is_synced_later<F: StorageFile>(
     synced.0 >= end
 }
 
-/// A segment follows the one before, or opens a new epoch further on.
+/// A segment follows the one before, or opens a new epoch further on; the first epoch begins with the first segment.
 fn gap_before<F>(segment: &OpenSegment<F>, before: Option<&OpenSegment<F>>) -> Option<Damage> {
-    let before = before?;
-    let next = segment.index == before.index + 1;
-    let opens = segment.header.epoch > before.header.epoch;
-    (!next && !opens).then_some(Damage {
-        index: segment.index,
-        offset: 0,
-        what: "a segment before this one is missing",
-    })
+    let (expected, epoch) = before.map_or((0, 1), |before| (before.index + 1, before.header.epoch.0));
+    let opens = segment.header.epoch.0 > epoch;
+    (segment.index != expected && !opens).then_some(Damage { index: expected, offset: 0, what: "a segment is missing" })
 }
 
-/// The first record of a segment stands there because it did not fit behind the last one, or because an epoch began.
-fn follows_on(base: u64, record: &RecordBytes, scan: &Scan) -> bool {
-    let bytes_before = scan.end.0;
-    if scan.records == 0 || bytes_before == 0 {
-        return true;
-    }
-    let segment_end = base;
-    let contiguous = bytes_before <= segment_end && bytes_before + record_len(record.len as usize) > segment_end;
-    contiguous || record.head.epoch > scan.epoch
+/// A segment's first record is one, but does not follow the last one of the segment before: there was more in that one. `end`: behind
+/// the last record of all. `None`: it had no room for more.
+fn missing_behind<F>(before: &OpenSegment<F>, end: Position) -> Option<Damage> {
+    let base = before.header.base.0;
+    let offset = (end.0.max(base + SEGMENT_HEADER)) - base;
+    let has_room = offset + record_len(1) <= before.header.segment_bytes;
+    has_room.then_some(Damage { index: before.index, offset, what: "records at the end of this segment are missing" })
 }
 
 fn header_at(file: &impl StorageFile, offset: u64) -> (Vec<u8>, RecordBytes) {
@@ -232,7 +246,22 @@ fn header_at(file: &impl StorageFile, offset: u64) -> (Vec<u8>, RecordBytes) {
     (raw, record)
 }
 
-/// Behind a damage the chain is broken, but two headers of which one follows the other are whole: raises `synced` to what they say.
+/// Whether a record stands where its header says, with the body that it speaks of: so it is a record, whatever comes before it.
+fn is_whole<F: StorageFile>(segment: &OpenSegment<F>, offset: u64, record: &RecordBytes) -> bool {
+    let stands = record.head.position.0 == segment.header.base.0 + offset
+        && record.head.epoch == segment.header.epoch
+        && record.kind == KIND_EVENTS;
+    let fits =
+        record.len as usize <= MAX_BODY && offset + record_len(record.len as usize) <= segment.header.segment_bytes;
+    let mut body = Vec::new();
+    if stands && fits {
+        segment.file.read(offset + HEADER_BYTES as u64, record.len as usize, &mut body);
+    }
+    !body.is_empty() && crc32c::crc32c(&body) == record.body_crc
+}
+
+/// Behind a damage the chain is broken, but a header whose body is whole can be believed, and so can one that follows the one before
+/// it: raises `synced` to what they say.
 fn look_for_synced<F: StorageFile>(segment: &OpenSegment<F>, from: u64, synced: &mut Position) {
     let bytes = segment.header.segment_bytes;
     let base = segment.header.base.0;
@@ -245,12 +274,11 @@ fn look_for_synced<F: StorageFile>(segment: &OpenSegment<F>, from: u64, synced: 
     };
     let mut at = from;
     while at + HEADER_BYTES as u64 <= bytes {
-        let Some((raw, record)) = header(at) else {
+        let Some((_, record)) = header(at) else {
             at += ALIGNMENT;
             continue;
         };
-        let opens = at == SEGMENT_HEADER && record.follows(raw, 0);
-        if opens {
+        if record.synced <= record.head.position && is_whole(segment, at, &record) {
             *synced = (*synced).max(record.synced);
         }
         let next = at + record_len(record.len as usize);
