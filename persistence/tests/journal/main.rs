@@ -1,0 +1,6 @@
+//! The journal, held to what it promises: on a storage that crashes, on one that fails, and on real files.
+
+mod bench;
+mod crashes;
+mod crashing;
+mod faults;
