@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::error::JournalError;
 use super::meta::Meta;
-use super::scan::{Damage, Scan, indices, open_segments, scan};
+use super::scan::{Bounds, Damage, Scan, indices, open_segments, scan};
 use super::start::{clear_behind, existing, journal_folder, remove};
 use crate::journal::{FileStorage, segment_name};
 
@@ -43,7 +43,7 @@ pub fn verify(data: &Path, released: Option<Position>) -> Result<Report, Journal
     let meta = read_meta(&storage)?;
     let limit = released.unwrap_or(Position(u64::MAX));
     let segments = open_segments(&storage, meta.uuid().unwrap_or_default(), meta.segment_bytes, limit)?;
-    let found = scan(&segments, limit, |_| Ok(()))?;
+    let found = scan(&segments, Bounds { limit, clean: meta.clean }, |_| Ok(()))?;
     refuse(&found, meta.clean, meta.segment_bytes)?;
     let damage =
         |damage: Damage| format!("{} in {} at offset {}", damage.what, segment_name(damage.index), damage.offset);
@@ -85,7 +85,7 @@ pub fn dump(data: &Path, from: Position, released: Option<Position>, out: &mut i
     let meta = read_meta(&storage)?;
     let limit = released.unwrap_or(Position(u64::MAX));
     let segments = open_segments(&storage, meta.uuid().unwrap_or_default(), meta.segment_bytes, limit)?;
-    let found = scan(&segments, limit, |met| {
+    let found = scan(&segments, Bounds { limit, clean: meta.clean }, |met| {
         if met.head.position < from {
             return Ok(());
         }
@@ -143,8 +143,8 @@ pub fn repair(data: &Path, cut: Position) -> Result<(), JournalError> {
     let mut meta = read_meta(&storage)?;
     // what lies behind the cut may be damaged so badly that it cannot be opened
     let mut segments = open_segments(&storage, meta.uuid().unwrap_or_default(), meta.segment_bytes, cut)?;
-    let indices = indices(&storage)?;
-    meta.first_segment = meta.first_segment.max(indices.last().map_or(0, |last| last.saturating_add(1)));
+    let indices = indices(&storage, meta.segment_bytes)?;
+    meta.first_segment = meta.first_segment.max(indices.last().map_or(0, |last| last + 1));
     meta.cut = true;
     meta.clean = false;
     meta.write(&storage)?;

@@ -1,9 +1,10 @@
 //! `journal.toml`: which journal this is, and how it was left.
 
-use ringdove_core::ids::{Epoch, WIRE_BOUND};
+use ringdove_core::ids::Epoch;
 use serde::{Deserialize, Serialize};
 
 use super::error::JournalError;
+use super::scan::is_place;
 use crate::journal::{Storage, StorageFile, segment_index};
 
 const NAME: &str = "journal.toml";
@@ -70,14 +71,13 @@ impl Meta {
         file.read(0, file.bytes() as usize, &mut bytes);
         let text = std::str::from_utf8(&bytes).map_err(|error| wrong(error.to_string()))?;
         let meta: Self = toml::from_str(text).map_err(|error| wrong(error.to_string()))?;
-        let begin = meta.first_segment.checked_mul(meta.segment_bytes);
         let sizes = meta.segment_bytes.is_power_of_two() && SEGMENT_BYTES.contains(&meta.segment_bytes);
         let epochs = 1..u32::MAX;
-        if meta.uuid().is_none()
+        let is_wrong = meta.uuid().is_none()
             || !sizes
             || !epochs.contains(&meta.epoch)
-            || begin.is_none_or(|begin| begin >= WIRE_BOUND >> 8)
-        {
+            || !is_place(meta.first_segment, meta.segment_bytes);
+        if is_wrong {
             return Err(wrong("uuid, segment_bytes, epoch or first_segment is out of range".into()));
         }
         Ok(Some(meta))

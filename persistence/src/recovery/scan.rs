@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ringdove_core::ids::{Epoch, Position, Time};
+use ringdove_core::ids::{Epoch, Position, Time, WIRE_BOUND};
 use ringdove_core::record::{ALIGNMENT, KIND_EVENTS, MAX_BODY, RecordHead, SEGMENT_HEADER, record_len};
 
 use super::error::JournalError;
@@ -53,16 +53,16 @@ pub(super) fn open_segments<S: Storage>(
     bytes: u64,
     limit: Position,
 ) -> Result<Vec<OpenSegment<S::File>>, JournalError> {
-    let indices = indices(storage)?;
+    let indices = indices(storage, bytes)?;
     let mut segments = Vec::with_capacity(indices.len());
-    for index in indices.into_iter().take_while(|index| index.saturating_mul(bytes) < limit.0) {
+    for index in indices.into_iter().take_while(|index| index * bytes < limit.0) {
         let name = segment_name(index);
         let file = storage.open(&name).map_err(JournalError::io(format!("opening {name}")))?;
         let corrupt = |what| JournalError::Corrupt {
             file: name.clone(),
             offset: 0,
-            position: Position(index.saturating_mul(bytes)),
-            synced: Position(index.saturating_add(1).saturating_mul(bytes)),
+            position: Position(index * bytes),
+            synced: Position((index + 1) * bytes),
             what,
         };
         // a segment has its name only once it is whole and on disk
@@ -78,7 +78,7 @@ pub(super) fn open_segments<S: Storage>(
         if header.uuid != uuid {
             return Err(JournalError::Foreign { file: name });
         }
-        if Some(header.base.0) != index.checked_mul(bytes) || header.segment_bytes != bytes {
+        if header.base.0 != index * bytes || header.segment_bytes != bytes {
             return Err(corrupt("the segment's header is another segment's"));
         }
         segments.push(OpenSegment { index, file: Arc::new(file), header });
@@ -87,11 +87,19 @@ pub(super) fn open_segments<S: Storage>(
 }
 
 /// The segments that have a file, in order.
-pub(super) fn indices(storage: &impl Storage) -> Result<Vec<u64>, JournalError> {
+pub(super) fn indices(storage: &impl Storage, bytes: u64) -> Result<Vec<u64>, JournalError> {
     let names = storage.list().map_err(JournalError::io("listing the journal's folder"))?;
     let mut indices: Vec<u64> = names.iter().filter_map(|name| segment_index(name)).collect();
     indices.sort_unstable();
-    Ok(indices)
+    match indices.last() {
+        Some(last) if !is_place(*last, bytes) => Err(JournalError::Foreign { file: segment_name(*last) }),
+        _ => Ok(indices),
+    }
+}
+
+/// Whether a segment can have this index: positions on the wire are bounded.
+pub(super) fn is_place(index: u64, bytes: u64) -> bool {
+    index < (WIRE_BOUND >> 8) / bytes
 }
 
 /// One record as the scan meets it.
@@ -104,10 +112,19 @@ pub(super) struct Met<'a> {
     pub(super) body: Option<&'a [u8]>,
 }
 
-/// Reads all records below `limit` in order and hands the whole ones to `each`.
+/// What is known before a journal is read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// Records from here on are not read.
+    pub(super) limit: Position,
+    /// Whoever wrote it ended in order, with everything on disk.
+    pub(super) clean: bool,
+}
+
+/// Reads all records below the limit in order and hands the whole ones to `each`.
 pub(super) fn scan<F: StorageFile>(
     segments: &[OpenSegment<F>],
-    limit: Position,
+    bounds: Bounds,
     mut each: impl FnMut(Met<'_>) -> Result<(), JournalError>,
 ) -> Result<Scan, JournalError> {
     let mut scan = Scan::default();
@@ -115,7 +132,7 @@ pub(super) fn scan<F: StorageFile>(
     let mut body = Vec::with_capacity(MAX_BODY);
     for segment in segments {
         let base = segment.header.base.0;
-        if base >= limit.0 {
+        if base >= bounds.limit.0 {
             break;
         }
         if scan.damage.is_none() {
@@ -130,7 +147,7 @@ pub(super) fn scan<F: StorageFile>(
             look_for_synced(segment, SEGMENT_HEADER, &mut scan.synced);
             continue;
         }
-        scan_segment(segment, before, limit, &mut scan, &mut body, &mut each)?;
+        scan_segment(segment, before, bounds, &mut scan, &mut body, &mut each)?;
         before = Some(segment);
     }
     Ok(scan)
@@ -139,7 +156,7 @@ pub(super) fn scan<F: StorageFile>(
 fn scan_segment<F: StorageFile>(
     segment: &OpenSegment<F>,
     before: Option<&OpenSegment<F>>,
-    limit: Position,
+    bounds: Bounds,
     scan: &mut Scan,
     body: &mut Vec<u8>,
     each: &mut impl FnMut(Met<'_>) -> Result<(), JournalError>,
@@ -152,10 +169,10 @@ fn scan_segment<F: StorageFile>(
     let mut chain = before.map_or(0, |_| scan.chain);
     scan.chain = chain;
     let mut first = true;
-    while offset + HEADER_BYTES as u64 <= bytes && base + offset < limit.0 {
+    while offset + HEADER_BYTES as u64 <= bytes && base + offset < bounds.limit.0 {
         let (raw, record) = header_at(&*segment.file, offset);
         if record.len == 0 {
-            if limit == Position(u64::MAX) && !is_zero(&*segment.file, offset, bytes) {
+            if bounds.limit == Position(u64::MAX) && !is_zero(&*segment.file, offset, bytes) {
                 scan.residue = Some(Damage { index: segment.index, offset, what: "a record's header is missing" });
                 look_for_synced(segment, offset, &mut scan.synced);
             }
@@ -188,8 +205,8 @@ fn scan_segment<F: StorageFile>(
         let whole = crc32c::crc32c(body) == record.body_crc;
         let redacted = !whole && body.iter().all(|byte| *byte == 0);
         // a body that never reached the disk is zeros too: below synced it was redacted, above it is torn; the caller knows synced
-        // only at the end, so a redacted body counts as damage unless a later record says it was on disk
-        let was_on_disk = redacted && is_synced_later(segment, offset, record, scan.synced);
+        // only at the end, so a redacted body counts as damage unless a later record, or an end in order, says it was on disk
+        let was_on_disk = redacted && (bounds.clean || is_synced_later(segment, offset, record, scan.synced));
         if !whole && !was_on_disk {
             scan.damage = Some(damaged("a record's body is damaged"));
             look_for_synced(segment, offset, &mut scan.synced);

@@ -13,7 +13,7 @@ use ringdove_core::rings::{Progress, Shutdown};
 use super::error::JournalError;
 use super::inspect::refuse;
 use super::meta::Meta;
-use super::scan::{Damage, OpenSegment, Scan, open_segments, scan};
+use super::scan::{Bounds, Damage, OpenSegment, Scan, open_segments, scan};
 use crate::journal::{
     Durability, Fault, FileStorage, Journal, MemoryStorage, Preparer, Reader, Segments, Storage, StorageFile, Ties,
     segment_name,
@@ -130,7 +130,8 @@ pub fn recover<S: Storage>(
     let mut segments = open_segments(&storage, uuid, bytes, Position(u64::MAX))?;
     let total = segments.len() as u64;
     let first = segments.first().map_or(0, |segment| segment.index);
-    let found = scan(&segments, Position(u64::MAX), |met| {
+    let bounds = Bounds { limit: Position(u64::MAX), clean: meta.clean };
+    let found = scan(&segments, bounds, |met| {
         watch(met.index - first, total);
         let Some(body) = met.body else { return Ok(()) };
         apply(met.head, body).map_err(|why| JournalError::Unreadable {
