@@ -3,4 +3,8 @@
 mod bench;
 mod crashes;
 mod crashing;
+mod damage;
 mod faults;
+mod inspecting;
+mod on_disk;
+mod starting;
