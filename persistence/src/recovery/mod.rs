@@ -1,6 +1,7 @@
 //! What a start does with the journal that it finds: verify, replay, cut what is torn, and decide the epoch.
 
 mod error;
+mod evidence;
 mod inspect;
 mod meta;
 mod scan;

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use ringdove_core::ids::{Epoch, Position, Time, WIRE_BOUND};
-use ringdove_core::record::{ALIGNMENT, KIND_EVENTS, MAX_BODY, RecordHead, SEGMENT_HEADER, record_len};
+use ringdove_core::record::{KIND_EVENTS, MAX_BODY, RecordHead, SEGMENT_HEADER, record_len};
 
 use super::error::JournalError;
+use super::evidence::{is_synced_later, is_whole, look_for_synced};
 use crate::journal::{
     HEADER_BYTES, RecordBytes, SegmentHeader, Storage, StorageFile, parse_header, segment_index, segment_name,
 };
@@ -227,19 +228,6 @@ fn scan_segment<F: StorageFile>(
     Ok(())
 }
 
-/// Whether some header behind says that the record at `offset` was on disk.
-fn is_synced_later<F: StorageFile>(
-    segment: &OpenSegment<F>,
-    offset: u64,
-    record: RecordBytes,
-    so_far: Position,
-) -> bool {
-    let end = segment.header.base.0 + offset + record_len(record.len as usize);
-    let mut synced = so_far;
-    look_for_synced(segment, offset, &mut synced);
-    synced.0 >= end
-}
-
 /// A segment follows the one before, or opens a new epoch further on; the first epoch begins with the first segment.
 fn gap_before<F>(segment: &OpenSegment<F>, before: Option<&OpenSegment<F>>) -> Option<Damage> {
     let (expected, epoch) = before.map_or((0, 1), |before| (before.index + 1, before.header.epoch.0));
@@ -261,52 +249,6 @@ fn header_at(file: &impl StorageFile, offset: u64) -> (Vec<u8>, RecordBytes) {
     file.read(offset, HEADER_BYTES, &mut raw);
     let record = parse_header(&raw);
     (raw, record)
-}
-
-/// Whether a record stands where its header says, with the body that it speaks of: so it is a record, whatever comes before it.
-fn is_whole<F: StorageFile>(segment: &OpenSegment<F>, offset: u64, record: &RecordBytes) -> bool {
-    let stands = record.head.position.0 == segment.header.base.0 + offset
-        && record.head.epoch == segment.header.epoch
-        && record.kind == KIND_EVENTS;
-    let fits =
-        record.len as usize <= MAX_BODY && offset + record_len(record.len as usize) <= segment.header.segment_bytes;
-    let mut body = Vec::new();
-    if stands && fits {
-        segment.file.read(offset + HEADER_BYTES as u64, record.len as usize, &mut body);
-    }
-    !body.is_empty() && crc32c::crc32c(&body) == record.body_crc
-}
-
-/// Behind a damage the chain is broken, but a header whose body is whole can be believed, and so can one that follows the one before
-/// it: raises `synced` to what they say.
-fn look_for_synced<F: StorageFile>(segment: &OpenSegment<F>, from: u64, synced: &mut Position) {
-    let bytes = segment.header.segment_bytes;
-    let base = segment.header.base.0;
-    let mut all = Vec::new();
-    segment.file.read(from, (bytes - from) as usize, &mut all);
-    let header = |at: u64| {
-        let raw = all.get((at - from) as usize..(at - from) as usize + HEADER_BYTES)?;
-        let record = parse_header(raw);
-        (record.len > 0 && record.head.position.0 == base + at).then_some((raw, record))
-    };
-    let mut at = from;
-    while at + HEADER_BYTES as u64 <= bytes {
-        let Some((_, record)) = header(at) else {
-            at += ALIGNMENT;
-            continue;
-        };
-        if record.synced <= record.head.position && is_whole(segment, at, &record) {
-            *synced = (*synced).max(record.synced);
-        }
-        let next = at + record_len(record.len as usize);
-        match header(next).filter(|(raw, follower)| follower.follows(raw, record.crc)) {
-            Some((_, follower)) => {
-                *synced = (*synced).max(follower.synced);
-                at = next;
-            }
-            None => at += ALIGNMENT,
-        }
-    }
 }
 
 fn is_zero(file: &impl StorageFile, mut from: u64, to: u64) -> bool {

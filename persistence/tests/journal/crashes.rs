@@ -127,6 +127,9 @@ fn check(plan: &Plan, run: &Run, crash: Crash, random: &mut Random) {
             assert_eq!(opened.start.epoch, epoch);
             assert!(next >= run.reached.released, "{next} was told already: {:?}", run.reached);
         }
+        // a record that was being stored is either whole or not there
+        let lost_nothing = plan.durability == Durability::Process && crash == Crash::Process;
+        assert!(!(is_new && lost_nothing), "a kill costs no epoch: {:?}", opened.cut);
         let may_have_lost = plan.durability == Durability::Process && crash == Crash::PowerLoss;
         assert!(is_new || !may_have_lost, "what may have been lost is in a new epoch");
     }

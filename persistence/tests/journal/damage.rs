@@ -14,7 +14,7 @@ fn journal(clean: bool) -> (CrashingStorage, Vec<Written>) {
     let (opened, _) =
         replay(storage.clone(), options(Durability::Disk, SEGMENT, &storage.boot())).expect("a new journal");
     let mut bench = Bench::new(opened);
-    for len in [64, 300, 128, 256, 1, 7, 400, 128, 32, 40, 500, 64] {
+    for len in [64, 300, 128, 256, 1, 7, 400, 128, 32, 40, 500, 64, 40] {
         bench.append(len);
     }
     if clean {

@@ -1,6 +1,7 @@
 //! Starts on real files: all is found again, a torn tail is cut, and what is damaged is refused in words that help.
 
 use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
 
 use ringdove_core::ids::{Epoch, Position};
 use ringdove_persistence::{Durability, FileStorage, JournalError, repair, verify};
@@ -128,6 +129,32 @@ fn a_torn_tail_is_cut_at_the_first_damage() {
     assert_eq!(found, written[..1]);
     assert_eq!(opened.start.epoch, Epoch(2));
     assert!(!folder.path("0000000000000001.log").exists());
+}
+
+/// Bytes where no record can be are none of anybody's.
+#[test]
+fn a_flipped_bit_behind_the_last_record_of_a_full_segment_costs_nothing() {
+    let folder = Folder::new();
+    let written = folder.fill(5);
+    folder.change("0000000000000000.log", |bytes| bytes[SEGMENT as usize - 9] ^= 1);
+    let folder = Folder { boot: "after a loss of power", ..folder };
+    let (opened, found) = folder.start().expect("it opens");
+    assert_eq!(found, written);
+    assert_eq!((opened.start.epoch, opened.cut.as_deref()), (Epoch(1), None));
+}
+
+/// What a redacted record says about synced-up-to counts like that of any other.
+#[test]
+fn damage_before_a_redacted_record_is_refused() {
+    let folder = Folder::new();
+    let written = folder.fill(2);
+    let (file, first) = place(written[0].head.position.0);
+    let (_, second) = place(written[1].head.position.0);
+    folder.change(&file, |bytes| {
+        bytes[first + 48] ^= 1;
+        bytes[second + 48..second + 1048].fill(0);
+    });
+    assert_eq!(corrupt(&folder).2, written[0].head.position);
 }
 
 #[test]
@@ -304,6 +331,19 @@ fn a_repair_can_cut_anywhere() {
         let kept = written.iter().filter(|record| record.end().0 <= cut).count();
         assert_eq!(found, written[..kept], "cut at {cut}");
     }
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_an_error() {
+    if rustix::process::geteuid().is_root() {
+        return; // who may write everywhere; the next test holds for everyone
+    }
+    let folder = Folder::new();
+    fs::create_dir(folder.path("")).expect("it is new");
+    fs::set_permissions(folder.path(""), fs::Permissions::from_mode(0o555)).expect("it is ours");
+    let Err(error) = folder.start() else { panic!("it cannot be written") };
+    assert!(matches!(error, JournalError::Io { .. }), "{error}");
+    assert!(error.to_string().contains("journal.toml"), "{error}");
 }
 
 #[test]
