@@ -1,26 +1,35 @@
 //! How much was on disk, as far as records behind a damage say.
 
 use ringdove_core::ids::Position;
-use ringdove_core::record::{ALIGNMENT, KIND_EVENTS, MAX_BODY, record_len};
+use ringdove_core::record::{ALIGNMENT, KIND_EVENTS, MAX_BODY, SEGMENT_HEADER, record_len};
 
 use super::scan::OpenSegment;
 use crate::journal::{HEADER_BYTES, RecordBytes, StorageFile, parse_header};
 
+/// For [`look_for_synced`]: reads all that there is.
+pub(super) const ALL: Position = Position(u64::MAX);
+
 /// Behind a damage the chain is broken, but a header whose body is whole can be believed, and so can one that follows the one before
-/// it: raises `synced` to what they say.
-pub(super) fn look_for_synced<F: StorageFile>(segment: &OpenSegment<F>, from: u64, synced: &mut Position) {
+/// it: raises `synced` to what they say. Reads on from `from` until they say `enough`.
+pub(super) fn look_for_synced<F: StorageFile>(
+    segment: &OpenSegment<F>,
+    from: u64,
+    enough: Position,
+    synced: &mut Position,
+) {
     let bytes = segment.header.segment_bytes;
     let base = segment.header.base.0;
-    let mut all = Vec::new();
-    segment.file.read(from, (bytes - from) as usize, &mut all);
-    let header = |at: u64| {
-        let raw = all.get((at - from) as usize..(at - from) as usize + HEADER_BYTES)?;
-        let record = parse_header(raw);
-        (record.len > 0 && record.head.position.0 == base + at).then_some((raw, record))
+    let mut raw = Vec::with_capacity(HEADER_BYTES);
+    let mut header = |at: u64, chain: Option<u32>| {
+        raw.clear();
+        segment.file.read(at, HEADER_BYTES, &mut raw);
+        let record = parse_header(&raw);
+        let stands = record.len > 0 && record.head.position.0 == base + at;
+        (stands && chain.is_none_or(|chain| record.follows(&raw, chain))).then_some(record)
     };
     let mut at = from;
-    while at + HEADER_BYTES as u64 <= bytes {
-        let Some((_, record)) = header(at) else {
+    while at + HEADER_BYTES as u64 <= bytes && *synced < enough {
+        let Some(record) = header(at, None) else {
             at += ALIGNMENT;
             continue;
         };
@@ -28,8 +37,9 @@ pub(super) fn look_for_synced<F: StorageFile>(segment: &OpenSegment<F>, from: u6
             *synced = (*synced).max(record.synced);
         }
         let next = at + record_len(record.len as usize);
-        match header(next).filter(|(raw, follower)| follower.follows(raw, record.crc)) {
-            Some((_, follower)) => {
+        let fits = next + HEADER_BYTES as u64 <= bytes;
+        match fits.then(|| header(next, Some(record.crc))).flatten() {
+            Some(follower) => {
                 *synced = (*synced).max(follower.synced);
                 at = next;
             }
@@ -38,17 +48,20 @@ pub(super) fn look_for_synced<F: StorageFile>(segment: &OpenSegment<F>, from: u6
     }
 }
 
-/// Whether some header behind says that the record at `offset` was on disk.
+/// Whether some record behind the one at `offset`, also in the segments `behind`, says that it was on disk.
 pub(super) fn is_synced_later<F: StorageFile>(
     segment: &OpenSegment<F>,
+    behind: &[OpenSegment<F>],
     offset: u64,
-    record: RecordBytes,
-    so_far: Position,
+    record: &RecordBytes,
 ) -> bool {
-    let end = segment.header.base.0 + offset + record_len(record.len as usize);
-    let mut synced = so_far;
-    look_for_synced(segment, offset, &mut synced);
-    synced.0 >= end
+    let end = Position(segment.header.base.0 + offset + record_len(record.len as usize));
+    let mut synced = Position(0);
+    look_for_synced(segment, offset, end, &mut synced);
+    for segment in behind {
+        look_for_synced(segment, SEGMENT_HEADER, end, &mut synced);
+    }
+    synced >= end
 }
 
 /// Whether a record stands where its header says, with the body that it speaks of: so it is a record, whatever comes before it.

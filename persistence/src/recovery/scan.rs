@@ -6,7 +6,7 @@ use ringdove_core::ids::{Epoch, Position, Time, WIRE_BOUND};
 use ringdove_core::record::{KIND_EVENTS, MAX_BODY, RecordHead, SEGMENT_HEADER, record_len};
 
 use super::error::JournalError;
-use super::evidence::{is_synced_later, is_whole, look_for_synced};
+use super::evidence::{ALL, is_synced_later, is_whole, look_for_synced};
 use crate::journal::{
     HEADER_BYTES, RecordBytes, SegmentHeader, Storage, StorageFile, parse_header, segment_index, segment_name,
 };
@@ -131,7 +131,7 @@ pub(super) fn scan<F: StorageFile>(
     let mut scan = Scan::default();
     let mut before: Option<&OpenSegment<F>> = None;
     let mut body = Vec::with_capacity(MAX_BODY);
-    for segment in segments {
+    for (nth, segment) in segments.iter().enumerate() {
         let base = segment.header.base.0;
         if base >= bounds.limit.0 {
             break;
@@ -145,10 +145,10 @@ pub(super) fn scan<F: StorageFile>(
         }
         if scan.damage.is_some() {
             // what follows is not read, but it may say how much was on disk
-            look_for_synced(segment, SEGMENT_HEADER, &mut scan.synced);
+            look_for_synced(segment, SEGMENT_HEADER, ALL, &mut scan.synced);
             continue;
         }
-        scan_segment(segment, before, bounds, &mut scan, &mut body, &mut each)?;
+        scan_segment(segment, &segments[nth + 1..], before, bounds, &mut scan, &mut body, &mut each)?;
         before = Some(segment);
     }
     Ok(scan)
@@ -156,6 +156,7 @@ pub(super) fn scan<F: StorageFile>(
 
 fn scan_segment<F: StorageFile>(
     segment: &OpenSegment<F>,
+    behind: &[OpenSegment<F>],
     before: Option<&OpenSegment<F>>,
     bounds: Bounds,
     scan: &mut Scan,
@@ -175,7 +176,7 @@ fn scan_segment<F: StorageFile>(
         if record.len == 0 {
             if bounds.limit == Position(u64::MAX) && !is_zero(&*segment.file, offset, bytes) {
                 scan.residue = Some(Damage { index: segment.index, offset, what: "a record's header is missing" });
-                look_for_synced(segment, offset, &mut scan.synced);
+                look_for_synced(segment, offset, ALL, &mut scan.synced);
             }
             break;
         }
@@ -196,7 +197,7 @@ fn scan_segment<F: StorageFile>(
             let missing = before.filter(|_| first && is_whole(segment, offset, &record));
             let missing = missing.and_then(|before| missing_behind(before, scan.end));
             scan.damage = missing.or(Some(damaged(what)));
-            look_for_synced(segment, offset, &mut scan.synced);
+            look_for_synced(segment, offset, ALL, &mut scan.synced);
             return Ok(());
         }
         first = false;
@@ -207,10 +208,10 @@ fn scan_segment<F: StorageFile>(
         let redacted = !whole && body.iter().all(|byte| *byte == 0);
         // a body that never reached the disk is zeros too: below synced it was redacted, above it is torn; the caller knows synced
         // only at the end, so a redacted body counts as damage unless a later record, or an end in order, says it was on disk
-        let was_on_disk = redacted && (bounds.clean || is_synced_later(segment, offset, record, scan.synced));
+        let was_on_disk = redacted && (bounds.clean || is_synced_later(segment, behind, offset, &record));
         if !whole && !was_on_disk {
             scan.damage = Some(damaged("a record's body is damaged"));
-            look_for_synced(segment, offset, &mut scan.synced);
+            look_for_synced(segment, offset, ALL, &mut scan.synced);
             return Ok(());
         }
         each(Met { head: record.head, offset, index: segment.index, body: whole.then_some(&body[..]) })?;

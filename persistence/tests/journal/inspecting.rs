@@ -47,6 +47,19 @@ fn a_redacted_body_is_said_to_be_redacted() {
     }
 }
 
+/// The story: the last record of a segment is redacted, and the broker is killed. What says that the record was on disk stands in the
+/// next segment.
+#[test]
+fn a_redacted_record_at_the_end_of_a_segment_is_no_damage() {
+    let folder = Folder::new();
+    let written = folder.fill(5);
+    let (file, offset) = place(written[2].head.position.0);
+    folder.change(&file, |bytes| bytes[offset + 48..offset + 1048].fill(0));
+    let report = verify(folder.data(), None).expect("it is whole");
+    assert_eq!((report.records, report.redacted, report.torn), (5, 1, None));
+    assert_eq!(folder.start().expect("it opens").1.len(), 4);
+}
+
 #[test]
 fn a_dump_masks_what_nobody_may_read() {
     let folder = Folder::new();
