@@ -241,21 +241,22 @@ impl Client {
         Ok(())
     }
 
-    /// Reads once: appends what came to what had come before, in `buffer`. Whether there may be more.
+    /// Reads once: what came stands in `buffer` behind what had come before. Returns how many bytes stand there, and whether there may
+    /// be more. The buffer is not cleared, as that would cost more than the read.
     ///
     /// # Errors
     /// The connection ended.
-    pub fn read(&mut self, buffer: &mut Vec<u8>, chunk: usize) -> Result<bool, String> {
-        buffer.clear();
-        buffer.append(&mut self.partial);
-        let before = buffer.len();
-        buffer.resize(before + chunk, 0);
-        let read = self.socket.read(&mut buffer[before..]);
-        buffer.truncate(before + *read.as_ref().unwrap_or(&0));
-        match read {
+    pub fn read(&mut self, buffer: &mut Vec<u8>, chunk: usize) -> Result<(usize, bool), String> {
+        let before = self.partial.len();
+        if buffer.len() < before + chunk {
+            buffer.resize(before + chunk, 0);
+        }
+        buffer[..before].copy_from_slice(&self.partial);
+        self.partial.clear();
+        match self.socket.read(&mut buffer[before..before + chunk]) {
             Ok(0) => Err("the server closed the connection".into()),
-            Ok(count) => Ok(count == chunk),
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Ok(false),
+            Ok(count) => Ok((before + count, count == chunk)),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Ok((before, false)),
             Err(error) => Err(format!("reading: {error}")),
         }
     }

@@ -13,7 +13,7 @@ use crate::wire::v1::server_frame::Body;
 use crate::wire::{Entry, Heard, heard, split};
 
 /// What one read takes.
-const CHUNK: usize = 256 << 10;
+const CHUNK: usize = 64 << 10;
 /// A poll cannot time finer than this: what is due earlier is waited for by looking again and again.
 const FINEST: Duration = Duration::from_millis(2);
 /// The longest wait in a poll.
@@ -206,16 +206,17 @@ impl Fleet {
     /// Reads what came for one device, and writes what that leads to with one call.
     fn read(&mut self, who: usize, workload: &mut impl Workload) -> Result<(), String> {
         let mut buffer = std::mem::take(&mut self.buffer);
-        if self.clients[who].read(&mut buffer, CHUNK)? {
+        let (end, more) = self.clients[who].read(&mut buffer, CHUNK)?;
+        if more {
             self.unread.push(who);
         }
         let now_ns = self.now_ns();
         let mut at = 0;
-        while let Some((frame, used)) = split(&buffer[at..]) {
+        while let Some((frame, used)) = split(&buffer[at..end]) {
             self.hear(who, heard(frame)?, workload, now_ns)?;
             at += used;
         }
-        self.clients[who].keep(&buffer[at..]);
+        self.clients[who].keep(&buffer[at..end]);
         self.buffer = buffer;
         self.clients[who].flush()
     }

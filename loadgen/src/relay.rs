@@ -109,7 +109,9 @@ impl Relay {
                 match event.token() {
                     LISTENER => self.accept(),
                     Token(who) => {
-                        self.mark(who);
+                        if !self.peers[who].out.is_empty() {
+                            self.mark(who);
+                        }
                         self.read(who);
                     }
                 }
@@ -153,23 +155,25 @@ impl Relay {
     fn read(&mut self, who: usize) {
         let mut buffer = std::mem::take(&mut self.buffer);
         let peer = &mut self.peers[who];
-        buffer.clear();
-        buffer.append(&mut peer.partial);
-        let before = buffer.len();
-        buffer.resize(before + CHUNK, 0);
+        let before = peer.partial.len();
+        if buffer.len() < before + CHUNK {
+            buffer.resize(before + CHUNK, 0);
+        }
+        buffer[..before].copy_from_slice(&peer.partial);
+        peer.partial.clear();
         // a peer that is gone is not heard of again
-        let count = peer.socket.read(&mut buffer[before..]).unwrap_or(0);
-        buffer.truncate(before + count);
+        let count = peer.socket.read(&mut buffer[before..before + CHUNK]).unwrap_or(0);
+        let end = before + count;
         if count == CHUNK {
             self.unread.push(who);
         }
         let mut at = 0;
-        if !self.peers[who].greeted && buffer.starts_with(&PREAMBLE) {
+        if !self.peers[who].greeted && buffer[..end].starts_with(&PREAMBLE) {
             self.peers[who].greeted = true;
             at = PREAMBLE.len();
         }
         let time = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_millis() as u64;
-        while let Some((frame, used)) = split(&buffer[at..]) {
+        while let Some((frame, used)) = split(&buffer[at..end]) {
             match asked(frame) {
                 Ok(Asked::Send { id, to, text }) => self.forward(who, id, to, text, time),
                 Ok(Asked::Other(frame)) => self.cold(who, *frame),
@@ -177,7 +181,7 @@ impl Relay {
             }
             at += used;
         }
-        self.peers[who].partial.extend_from_slice(&buffer[at..]);
+        self.peers[who].partial.extend_from_slice(&buffer[at..end]);
         self.buffer = buffer;
     }
 
