@@ -172,7 +172,8 @@ fn the_guard_refuses_every_change_but_an_addition() {
     let text = |send: &DescriptorProto| send.field.iter().position(|field| field.name() == "text").expect("text");
 
     assert_eq!(check(&|_| {}), Drift::default());
-    let refused: [(&str, &dyn Fn(&mut DescriptorProto)); 8] = [
+    type Change<'a> = &'a dyn Fn(&mut DescriptorProto);
+    let refused: [(&str, Change<'_>); 8] = [
         ("gone", &|send| {
             let at = text(send);
             drop(send.field.remove(at));
