@@ -1,2 +1,4 @@
 //! Open-loop load and honest latency.
+#![forbid(unsafe_code)]
+
 fn main() {}
