@@ -18,20 +18,7 @@ const ISLAND: &str = "persistence/src/journal/map.rs";
 /// Lines that a source file has at most.
 const LINES: usize = 800;
 /// Names that say nothing about what is inside.
-const VAGUE: [&str; 12] = [
-    "utils",
-    "util",
-    "common",
-    "helpers",
-    "helper",
-    "misc",
-    "manager",
-    "managers",
-    "stuff",
-    "shared",
-    "types",
-    "lib_utils",
-];
+const VAGUE: [&str; 8] = ["utils", "util", "common", "helpers", "helper", "misc", "manager", "managers"];
 /// Crates that reach sockets, files, clocks or other processes.
 const WORLDLY: [&str; 9] = ["mio", "socket2", "polling", "tokio", "async-std", "smol", "rustix", "nix", "libc"];
 /// Modules of the standard library that do the same.
