@@ -5,12 +5,13 @@
 //! (the broker has closed). A name without a connection opens one. A string `<...>` stands for any value; the same name stands for
 //! the same value again, but for the ones in [`FRESH`].
 
+mod broker;
+
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::net::{SocketAddr, TcpStream};
 
+use broker::{Broker, PATIENCE, ringdove};
 use prost::Message;
 use ringdove_core::wire::Code;
 use ringdove_core::wire::frame::put_length;
@@ -20,8 +21,6 @@ use serde_json::Value;
 const PAGE: &str = include_str!("../docs/protocol.md");
 /// Placeholders that are another value each time.
 const FRESH: [&str; 2] = ["<time>", "<position>"];
-/// A test that waits longer than this hangs.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The lines of all blocks of one kind.
 fn blocks(kind: &str) -> Vec<&'static str> {
@@ -48,62 +47,13 @@ fn rows(heading: &str) -> Vec<Vec<&'static str>> {
     rows.map(|row| row.trim_matches('|').split('|').map(str::trim).collect()).collect()
 }
 
-/// A broker that ends with the test.
-struct Broker {
-    process: Child,
-    address: String,
-    _data: tempfile::TempDir,
-}
-
-impl Broker {
-    fn start() -> Self {
-        let data = tempfile::tempdir().expect("a folder");
-        let mut process = Command::new(env!("CARGO_BIN_EXE_ringdove"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
-            .arg(data.path().join("data"))
-            // nobody's configuration but this one
-            .env_clear()
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the broker starts");
-        let mut said = BufReader::new(process.stderr.take().expect("a pipe")).lines();
-        let mut heard = Vec::new();
-        let address = loop {
-            let Some(Ok(line)) = said.next() else { panic!("the broker ended before it listened: {heard:#?}") };
-            match address_in(&line) {
-                Some(address) => break address,
-                None => heard.push(line),
-            }
-        };
-        // what it says later must not fill the pipe
-        std::thread::spawn(move || said.for_each(drop));
-        Self { process, address, _data: data }
-    }
-}
-
-impl Drop for Broker {
-    fn drop(&mut self) {
-        // it may have ended by itself
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-/// The address in `... listens on ADDRESS ...`.
-fn address_in(line: &str) -> Option<String> {
-    let behind = ["listens on ", "listening on "].iter().find_map(|words| line.split(words).nth(1))?;
-    behind.split_whitespace().next().map(|address| address.trim_end_matches([',', '.', ';']).to_owned())
-}
-
 /// One client's connection.
 struct Connection {
     reader: BufReader<TcpStream>,
 }
 
 impl Connection {
-    fn open(address: &str) -> Self {
+    fn open(address: SocketAddr) -> Self {
         let socket = TcpStream::connect(address).expect("the broker listens");
         socket.set_read_timeout(Some(PATIENCE)).expect("an option");
         Self { reader: BufReader::new(socket) }
@@ -173,7 +123,7 @@ fn play(broker: &Broker) -> Values {
             connections.remove(who).expect("an open connection");
             continue;
         }
-        let connection = connections.entry(who).or_insert_with(|| Connection::open(&broker.address));
+        let connection = connections.entry(who).or_insert_with(|| Connection::open(broker.address));
         match rest.split_once(' ') {
             Some(("->", said)) => {
                 json(said);
@@ -195,7 +145,11 @@ fn play(broker: &Broker) -> Values {
 
 #[test]
 fn the_worked_example_and_the_limits_are_what_the_broker_does() {
-    let broker = Broker::start();
+    let data = tempfile::tempdir().expect("a folder");
+    // as it is without any configuration: the page states its limits
+    let mut command = ringdove(["serve", "--listen", "127.0.0.1:0", "--data"]);
+    command.arg(data.path().join("data"));
+    let broker = Broker::start(command);
     let values = play(&broker);
     let announced = values.0["<limits>"].as_object().expect("limits").clone();
     let mut said = serde_json::Map::new();
@@ -227,7 +181,6 @@ fn a_line_that_differs_is_found() {
         assert!(!values.agree(&expected, &came(other)), "{other}");
     }
     assert_eq!(values.fill(r#"{"token":"<token>"}"#), r#"{"token":"x"}"#);
-    assert_eq!(address_in("ringdove 1.0 listens on 127.0.0.1:7, data in x").as_deref(), Some("127.0.0.1:7"));
 }
 
 #[test]
