@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::chat::ChatOptions;
 use crate::config::Flag;
 
 /// A chat back end in one binary.
@@ -27,6 +28,8 @@ pub struct CommandLine {
 pub enum Command {
     /// Run the broker.
     Serve(Settings),
+    /// Talk from a terminal.
+    Chat(ChatOptions),
     /// Look at the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),

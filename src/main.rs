@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod admin;
+mod chat;
 mod command_line;
 mod compose;
 mod config;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         Some(Command::Config(ConfigCommand::Print(settings))) => {
             configuration(settings).map(|loaded| print!("{}", loaded.print()))
         }
+        Some(Command::Chat(options)) => chat::run(&options),
         Some(Command::Log(command)) => journal_commands::run(command),
     };
     match result {

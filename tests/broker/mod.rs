@@ -36,7 +36,12 @@ pub fn ringdove<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Comm
 
 /// A broker on any free port, its data in `data`.
 pub fn serve(data: &Path) -> Command {
-    let mut command = ringdove(["serve", "--listen", "127.0.0.1:0", "--data"]);
+    serve_at("127.0.0.1:0", data)
+}
+
+/// A broker at this address, its data in `data`.
+pub fn serve_at(address: &str, data: &Path) -> Command {
+    let mut command = ringdove(["serve", "--listen", address, "--data"]);
     // small segments, so that tests cross their borders; a cheap hash, so that sign-ins take no time
     command.arg(data).env("RINGDOVE_JOURNAL_SEGMENT_BYTES", "1MiB").env("RINGDOVE_LIMITS_RATE", "0");
     command.env("RINGDOVE_PASSWORDS_MEMORY_KIB", "8").env("RINGDOVE_PASSWORDS_ITERATIONS", "1");

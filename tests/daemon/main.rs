@@ -2,6 +2,7 @@
 
 #[path = "../broker/mod.rs"]
 mod broker;
+mod chatting;
 mod client;
 mod crash;
 mod damage;
