@@ -106,10 +106,17 @@ impl Client {
         }
     }
 
+    /// Sends, and does what BUSY says: small segments on a slow machine are not always prepared in time.
     pub fn send(&mut self, send: v1::Send) -> Result<v1::Entry, v1::Refusal> {
-        match self.ask(Request::Send(send))? {
-            Body::Entry(entry) => Ok(entry),
-            other => panic!("a send is answered with {other:?}"),
+        loop {
+            match self.ask(Request::Send(send.clone())) {
+                Ok(Body::Entry(entry)) => return Ok(entry),
+                Ok(other) => panic!("a send is answered with {other:?}"),
+                Err(refusal) if refusal.name == "BUSY" => {
+                    std::thread::sleep(std::time::Duration::from_millis(refusal.retry_ms.into()));
+                }
+                Err(refusal) => return Err(refusal),
+            }
         }
     }
 
