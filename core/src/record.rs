@@ -12,7 +12,7 @@
 //!          20   4    CRC32C of the body
 //!          24   8    time, ms since 1970-01-01 UTC
 //!          32   8    synced-up-to: everything below was on disk when this was written
-//!          40   4    CRC32C of bytes 0 to 40, seeded with the CRC of the header before (0 for the first in a segment)
+//!          40   4    CRC32C of bytes 0 to 40, seeded with the CRC of the header before (0 for the first of an epoch)
 //!          44   4    zero
 //!          48   n    body (protobuf, log.proto), then zeros up to a multiple of 8
 //! ```

@@ -87,7 +87,7 @@ pub(crate) struct RecordBytes {
     pub(crate) head: RecordHead,
     pub(crate) body_crc: u32,
     pub(crate) synced: Position,
-    /// CRC32C of this header, seeded with that of the header before.
+    /// CRC32C of this header, seeded with that of the header before in its epoch.
     pub(crate) crc: u32,
 }
 

@@ -21,7 +21,7 @@ pub(crate) fn segment_name(index: u64) -> String {
 /// The index in a segment's file name; `None`: the name of something else.
 pub(crate) fn segment_index(name: &str) -> Option<u64> {
     let digits = name.strip_suffix(".log").filter(|digits| digits.len() == 16)?;
-    u64::from_str_radix(digits, 16).ok()
+    u64::from_str_radix(digits, 16).ok().filter(|index| segment_name(*index) == name)
 }
 
 /// All open segments of a journal. Written when a segment is prepared or dropped, read by everyone else; never on the path of a

@@ -75,7 +75,7 @@ struct Writer<S: Storage> {
     durability: Durability,
     file: Arc<S::File>,
     index: u64,
-    /// CRC of the last header in this segment, 0 at its begin.
+    /// CRC of the last header of this epoch, 0 before its first.
     chain: u32,
     /// Offset behind the last record, in the segment.
     end: u64,
@@ -240,7 +240,6 @@ impl<S: Storage> Writer<S> {
         };
         self.file = self.segments.get(index).ok_or_else(missing)?;
         self.index = index;
-        self.chain = 0;
         self.end = 0;
         self.populated = 0;
         Ok(())
@@ -257,7 +256,9 @@ impl<S: Storage> Writer<S> {
     }
 
     fn sync_from(&self, synced: Position) -> Result<(), Fault> {
-        for file in self.segments.range(synced.0 / self.segments.bytes, self.index) {
+        // behind a record that filled its segment, the position is one of the next segment
+        let from = (synced.0 / self.segments.bytes).min(self.index);
+        for file in self.segments.range(from, self.index) {
             file.sync().map_err(|error| Fault { what: "syncing the journal".into(), error })?;
         }
         Ok(())

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 
 use super::error::JournalError;
 use super::meta::Meta;
-use super::scan::{Damage, open_segments, scan};
-use super::start::{clear_behind, existing, journal_folder};
+use super::scan::{Bounds, Damage, Scan, indices, open_segments, scan};
+use super::start::{clear_behind, existing, journal_folder, remove};
 use crate::journal::{FileStorage, segment_name};
 
 /// What `ringdove log verify` found.
@@ -41,14 +41,15 @@ pub struct Report {
 pub fn verify(data: &Path, released: Option<Position>) -> Result<Report, JournalError> {
     let storage = existing(data);
     let meta = read_meta(&storage)?;
-    let segments = open_segments(&storage, meta.uuid().unwrap_or_default(), meta.segment_bytes)?;
-    let found = scan(&segments, released.unwrap_or(Position(u64::MAX)), |_| Ok(()))?;
+    let limit = released.unwrap_or(Position(u64::MAX));
+    let segments = open_segments(&storage, meta.uuid().unwrap_or_default(), meta.segment_bytes, limit)?;
+    let found = scan(&segments, Bounds { limit, clean: meta.clean }, |_| Ok(()))?;
+    refuse(&found, meta.clean, meta.segment_bytes)?;
+    let damage =
+        |damage: Damage| format!("{} in {} at offset {}", damage.what, segment_name(damage.index), damage.offset);
     let torn = match found.damage {
-        Some(damage) => {
-            refuse(damage, found.synced, meta.clean, meta.segment_bytes)?;
-            Some(format!("{} in {} at offset {}", damage.what, segment_name(damage.index), damage.offset))
-        }
-        None => found.residue.then(|| "an unfinished record stands behind the last one".into()),
+        Some(torn) => Some(damage(torn)),
+        None => found.residue.map(|_| "an unfinished record stands behind the last one".into()),
     };
     Ok(Report {
         segments: segments.len(),
@@ -61,7 +62,10 @@ pub fn verify(data: &Path, released: Option<Position>) -> Result<Report, Journal
     })
 }
 
-pub(super) fn refuse(damage: Damage, synced: Position, clean: bool, bytes: u64) -> Result<(), JournalError> {
+/// Damage to what was on disk is no torn tail.
+pub(super) fn refuse(found: &Scan, clean: bool, bytes: u64) -> Result<(), JournalError> {
+    let Some(damage) = found.damage.or(found.residue) else { return Ok(()) };
+    let synced = found.synced;
     let position = Position(damage.index * bytes + damage.offset);
     // whoever ended in order had everything on disk
     let synced = if clean { synced.max(Position(position.0 + 1)) } else { synced };
@@ -79,8 +83,9 @@ pub(super) fn refuse(damage: Damage, synced: Position, clean: bool, bytes: u64) 
 pub fn dump(data: &Path, from: Position, released: Option<Position>, out: &mut impl Write) -> Result<(), JournalError> {
     let storage = existing(data);
     let meta = read_meta(&storage)?;
-    let segments = open_segments(&storage, meta.uuid().unwrap_or_default(), meta.segment_bytes)?;
-    let found = scan(&segments, released.unwrap_or(Position(u64::MAX)), |met| {
+    let limit = released.unwrap_or(Position(u64::MAX));
+    let segments = open_segments(&storage, meta.uuid().unwrap_or_default(), meta.segment_bytes, limit)?;
+    let found = scan(&segments, Bounds { limit, clean: meta.clean }, |met| {
         if met.head.position < from {
             return Ok(());
         }
@@ -99,10 +104,7 @@ pub fn dump(data: &Path, from: Position, released: Option<Position>, out: &mut i
     match found {
         Err(JournalError::Io { error, .. }) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         Err(error) => Err(error),
-        Ok(found) => match found.damage {
-            Some(damage) => refuse(damage, found.synced, meta.clean, meta.segment_bytes),
-            None => Ok(()),
-        },
+        Ok(found) => refuse(&found, meta.clean, meta.segment_bytes),
     }
 }
 
@@ -139,12 +141,16 @@ pub fn repair(data: &Path, cut: Position) -> Result<(), JournalError> {
     let folder = journal_folder(data);
     let storage = FileStorage::create(&folder, false).map_err(JournalError::io("opening the journal's folder"))?;
     let mut meta = read_meta(&storage)?;
-    let mut segments = open_segments(&storage, meta.uuid().unwrap_or_default(), meta.segment_bytes)?;
-    let behind = segments.last().map_or(0, |segment| segment.index + 1);
-    meta.first_segment = meta.first_segment.max(behind);
+    // what lies behind the cut may be damaged so badly that it cannot be opened
+    let mut segments = open_segments(&storage, meta.uuid().unwrap_or_default(), meta.segment_bytes, cut)?;
+    let indices = indices(&storage, meta.segment_bytes)?;
+    meta.first_segment = meta.first_segment.max(indices.last().map_or(0, |last| last + 1));
     meta.cut = true;
     meta.clean = false;
     meta.write(&storage)?;
+    for index in indices[segments.len()..].iter().rev() {
+        remove(&storage, *index)?;
+    }
     clear_behind(&storage, &mut segments, cut, meta.segment_bytes)
 }
 

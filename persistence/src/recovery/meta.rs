@@ -4,9 +4,12 @@ use ringdove_core::ids::Epoch;
 use serde::{Deserialize, Serialize};
 
 use super::error::JournalError;
-use crate::journal::{Storage, StorageFile};
+use super::scan::is_place;
+use crate::journal::{Storage, StorageFile, segment_index};
 
 const NAME: &str = "journal.toml";
+/// A segment holds at least a few records, and can be mapped.
+const SEGMENT_BYTES: std::ops::RangeInclusive<u64> = 1 << 10..=1 << 40;
 const UNFINISHED: &str = "journal.toml.tmp";
 
 /// What is known of a journal beside its segments.
@@ -26,6 +29,9 @@ pub(super) struct Meta {
     /// A repair cut something: the next start opens a new epoch.
     #[serde(default)]
     pub(super) cut: bool,
+    /// The last process wrote at level disk: a loss of power took nothing that was told.
+    #[serde(default)]
+    pub(super) disk: bool,
     /// The system's boot in which it was written last.
     pub(super) boot: String,
     /// Device and inode of the folder.
@@ -51,18 +57,28 @@ impl Meta {
 
     /// `None`: there is no journal yet.
     pub(super) fn read(storage: &impl Storage) -> Result<Option<Self>, JournalError> {
+        let wrong = |why: String| JournalError::Meta { file: NAME.into(), why };
         let names = storage.list().map_err(JournalError::io("listing the journal's folder"))?;
         if !names.iter().any(|name| name == NAME) {
+            // it is made before the first segment
+            if names.iter().any(|name| segment_index(name).is_some()) {
+                return Err(wrong("it is missing, but there are segments: restore it from a backup".into()));
+            }
             return Ok(None);
         }
         let file = storage.open(NAME).map_err(JournalError::io(format!("opening {NAME}")))?;
         let mut bytes = Vec::new();
         file.read(0, file.bytes() as usize, &mut bytes);
-        let wrong = |why: String| JournalError::Meta { file: NAME.into(), why };
         let text = std::str::from_utf8(&bytes).map_err(|error| wrong(error.to_string()))?;
         let meta: Self = toml::from_str(text).map_err(|error| wrong(error.to_string()))?;
-        if meta.uuid().is_none() || !meta.segment_bytes.is_power_of_two() || meta.epoch == 0 {
-            return Err(wrong("uuid, segment_bytes or epoch is out of range".into()));
+        let sizes = meta.segment_bytes.is_power_of_two() && SEGMENT_BYTES.contains(&meta.segment_bytes);
+        let epochs = 1..u32::MAX;
+        let is_wrong = meta.uuid().is_none()
+            || !sizes
+            || !epochs.contains(&meta.epoch)
+            || !is_place(meta.first_segment, meta.segment_bytes);
+        if is_wrong {
+            return Err(wrong("uuid, segment_bytes, epoch or first_segment is out of range".into()));
         }
         Ok(Some(meta))
     }

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use ringdove_core::ids::{Epoch, Position, Time};
+use ringdove_core::ids::{Epoch, Position, Time, WIRE_BOUND};
 use ringdove_core::record::{ALIGNMENT, KIND_EVENTS, MAX_BODY, RecordHead, SEGMENT_HEADER, record_len};
 
 use super::error::JournalError;
-use crate::journal::{HEADER_BYTES, RecordBytes, SegmentHeader, Storage, StorageFile, parse_header, segment_name};
+use crate::journal::{
+    HEADER_BYTES, RecordBytes, SegmentHeader, Storage, StorageFile, parse_header, segment_index, segment_name,
+};
 
 /// A segment that was opened, its header checked.
 pub(super) struct OpenSegment<F> {
@@ -32,28 +34,28 @@ pub(super) struct Scan {
     pub(super) redacted: u64,
     /// Behind the last of them.
     pub(super) end: Position,
-    /// The CRC of the last header, if the journal goes on in the same segment; else 0.
+    /// The CRC of the last header of the epoch, 0 before its first.
     pub(super) chain: u32,
     pub(super) time: Time,
     pub(super) epoch: Epoch,
     /// The highest synced-up-to of any whole header, also behind the damage.
     pub(super) synced: Position,
     pub(super) damage: Option<Damage>,
-    /// Bytes that are not zero stand behind the last record, but no header does: the process ended in the middle of a store.
-    pub(super) residue: bool,
+    /// Behind the last record stands no header, but bytes that are not zero: the process ended in the middle of a store, or a header
+    /// was lost.
+    pub(super) residue: Option<Damage>,
 }
 
-/// Opens all segments in order.
+/// Opens all segments that begin below `limit`, in order.
 pub(super) fn open_segments<S: Storage>(
     storage: &S,
     uuid: [u8; 16],
     bytes: u64,
+    limit: Position,
 ) -> Result<Vec<OpenSegment<S::File>>, JournalError> {
-    let names = storage.list().map_err(JournalError::io("listing the journal's folder"))?;
-    let mut indices: Vec<u64> = names.iter().filter_map(|name| crate::journal::segment_index(name)).collect();
-    indices.sort_unstable();
+    let indices = indices(storage, bytes)?;
     let mut segments = Vec::with_capacity(indices.len());
-    for index in indices {
+    for index in indices.into_iter().take_while(|index| index * bytes < limit.0) {
         let name = segment_name(index);
         let file = storage.open(&name).map_err(JournalError::io(format!("opening {name}")))?;
         let corrupt = |what| JournalError::Corrupt {
@@ -84,6 +86,22 @@ pub(super) fn open_segments<S: Storage>(
     Ok(segments)
 }
 
+/// The segments that have a file, in order.
+pub(super) fn indices(storage: &impl Storage, bytes: u64) -> Result<Vec<u64>, JournalError> {
+    let names = storage.list().map_err(JournalError::io("listing the journal's folder"))?;
+    let mut indices: Vec<u64> = names.iter().filter_map(|name| segment_index(name)).collect();
+    indices.sort_unstable();
+    match indices.last() {
+        Some(last) if !is_place(*last, bytes) => Err(JournalError::Foreign { file: segment_name(*last) }),
+        _ => Ok(indices),
+    }
+}
+
+/// Whether a segment can have this index: positions on the wire are bounded.
+pub(super) fn is_place(index: u64, bytes: u64) -> bool {
+    index < (WIRE_BOUND >> 8) / bytes
+}
+
 /// One record as the scan meets it.
 pub(super) struct Met<'a> {
     pub(super) head: RecordHead,
@@ -94,10 +112,19 @@ pub(super) struct Met<'a> {
     pub(super) body: Option<&'a [u8]>,
 }
 
-/// Reads all records below `limit` in order and hands the whole ones to `each`.
+/// What is known before a journal is read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// Records from here on are not read.
+    pub(super) limit: Position,
+    /// Whoever wrote it ended in order, with everything on disk.
+    pub(super) clean: bool,
+}
+
+/// Reads all records below the limit in order and hands the whole ones to `each`.
 pub(super) fn scan<F: StorageFile>(
     segments: &[OpenSegment<F>],
-    limit: Position,
+    bounds: Bounds,
     mut each: impl FnMut(Met<'_>) -> Result<(), JournalError>,
 ) -> Result<Scan, JournalError> {
     let mut scan = Scan::default();
@@ -105,26 +132,31 @@ pub(super) fn scan<F: StorageFile>(
     let mut body = Vec::with_capacity(MAX_BODY);
     for segment in segments {
         let base = segment.header.base.0;
-        if base >= limit.0 {
+        if base >= bounds.limit.0 {
             break;
         }
         if scan.damage.is_none() {
             scan.damage = gap_before(segment, before);
+            if scan.damage.is_some() {
+                // a segment is made only when those before it are on disk, and the last ones are removed first
+                scan.synced = scan.synced.max(Position(base));
+            }
         }
         if scan.damage.is_some() {
             // what follows is not read, but it may say how much was on disk
             look_for_synced(segment, SEGMENT_HEADER, &mut scan.synced);
             continue;
         }
+        scan_segment(segment, before, bounds, &mut scan, &mut body, &mut each)?;
         before = Some(segment);
-        scan_segment(segment, limit, &mut scan, &mut body, &mut each)?;
     }
     Ok(scan)
 }
 
 fn scan_segment<F: StorageFile>(
     segment: &OpenSegment<F>,
-    limit: Position,
+    before: Option<&OpenSegment<F>>,
+    bounds: Bounds,
     scan: &mut Scan,
     body: &mut Vec<u8>,
     each: &mut impl FnMut(Met<'_>) -> Result<(), JournalError>,
@@ -132,13 +164,17 @@ fn scan_segment<F: StorageFile>(
     let bytes = segment.header.segment_bytes;
     let base = segment.header.base.0;
     let mut offset = SEGMENT_HEADER;
-    let mut chain = 0;
+    // the chain goes on from the segment before, so that no record at its end can be lost unseen; an epoch begins a new one
+    let before = before.filter(|before| before.header.epoch == segment.header.epoch);
+    let mut chain = before.map_or(0, |_| scan.chain);
+    scan.chain = chain;
     let mut first = true;
-    while offset + HEADER_BYTES as u64 <= bytes && base + offset < limit.0 {
+    while offset + HEADER_BYTES as u64 <= bytes && base + offset < bounds.limit.0 {
         let (raw, record) = header_at(&*segment.file, offset);
         if record.len == 0 {
-            if limit == Position(u64::MAX) {
-                scan.residue |= !is_zero(&*segment.file, offset, bytes);
+            if bounds.limit == Position(u64::MAX) && !is_zero(&*segment.file, offset, bytes) {
+                scan.residue = Some(Damage { index: segment.index, offset, what: "a record's header is missing" });
+                look_for_synced(segment, offset, &mut scan.synced);
             }
             break;
         }
@@ -151,14 +187,14 @@ fn scan_segment<F: StorageFile>(
             || record.head.epoch != segment.header.epoch
         {
             Some("a record's header contradicts the journal")
-        } else if first && !follows_on(base, &record, scan) {
-            Some("records before this segment are missing")
         } else {
             None
         };
         let damaged = |what| Damage { index: segment.index, offset, what };
         if let Some(what) = what {
-            scan.damage = Some(damaged(what));
+            let missing = before.filter(|_| first && is_whole(segment, offset, &record));
+            let missing = missing.and_then(|before| missing_behind(before, scan.end));
+            scan.damage = missing.or(Some(damaged(what)));
             look_for_synced(segment, offset, &mut scan.synced);
             return Ok(());
         }
@@ -169,22 +205,24 @@ fn scan_segment<F: StorageFile>(
         let whole = crc32c::crc32c(body) == record.body_crc;
         let redacted = !whole && body.iter().all(|byte| *byte == 0);
         // a body that never reached the disk is zeros too: below synced it was redacted, above it is torn; the caller knows synced
-        // only at the end, so a redacted body counts as damage unless a later record says it was on disk
-        let was_on_disk = redacted && is_synced_later(segment, offset, record, scan.synced);
+        // only at the end, so a redacted body counts as damage unless a later record, or an end in order, says it was on disk
+        let was_on_disk = redacted && (bounds.clean || is_synced_later(segment, offset, record, scan.synced));
         if !whole && !was_on_disk {
             scan.damage = Some(damaged("a record's body is damaged"));
             look_for_synced(segment, offset, &mut scan.synced);
             return Ok(());
         }
         each(Met { head: record.head, offset, index: segment.index, body: whole.then_some(&body[..]) })?;
+        // what stands between the records of two segments holds nothing
+        scan.residue = None;
         scan.records += 1;
         scan.redacted += u64::from(!whole);
         scan.time = record.head.time;
         scan.epoch = record.head.epoch;
         chain = record.crc;
         offset += record_len(record.len as usize);
-        scan.end = Position(base + offset);
         scan.chain = chain;
+        scan.end = Position(base + offset);
     }
     Ok(())
 }
@@ -202,27 +240,20 @@ fn is_synced_later<F: StorageFile>(
     synced.0 >= end
 }
 
-/// A segment follows the one before, or opens a new epoch further on.
+/// A segment follows the one before, or opens a new epoch further on; the first epoch begins with the first segment.
 fn gap_before<F>(segment: &OpenSegment<F>, before: Option<&OpenSegment<F>>) -> Option<Damage> {
-    let before = before?;
-    let next = segment.index == before.index + 1;
-    let opens = segment.header.epoch > before.header.epoch;
-    (!next && !opens).then_some(Damage {
-        index: segment.index,
-        offset: 0,
-        what: "a segment before this one is missing",
-    })
+    let (expected, epoch) = before.map_or((0, 1), |before| (before.index + 1, before.header.epoch.0));
+    let opens = segment.header.epoch.0 > epoch;
+    (segment.index != expected && !opens).then_some(Damage { index: expected, offset: 0, what: "a segment is missing" })
 }
 
-/// The first record of a segment stands there because it did not fit behind the last one, or because an epoch began.
-fn follows_on(base: u64, record: &RecordBytes, scan: &Scan) -> bool {
-    let bytes_before = scan.end.0;
-    if scan.records == 0 || bytes_before == 0 {
-        return true;
-    }
-    let segment_end = base;
-    let contiguous = bytes_before <= segment_end && bytes_before + record_len(record.len as usize) > segment_end;
-    contiguous || record.head.epoch > scan.epoch
+/// A segment's first record is one, but does not follow the last one of the segment before: there was more in that one. `end`: behind
+/// the last record of all. `None`: it had no room for more.
+fn missing_behind<F>(before: &OpenSegment<F>, end: Position) -> Option<Damage> {
+    let base = before.header.base.0;
+    let offset = (end.0.max(base + SEGMENT_HEADER)) - base;
+    let has_room = offset + record_len(1) <= before.header.segment_bytes;
+    has_room.then_some(Damage { index: before.index, offset, what: "records at the end of this segment are missing" })
 }
 
 fn header_at(file: &impl StorageFile, offset: u64) -> (Vec<u8>, RecordBytes) {
@@ -232,7 +263,22 @@ fn header_at(file: &impl StorageFile, offset: u64) -> (Vec<u8>, RecordBytes) {
     (raw, record)
 }
 
-/// Behind a damage the chain is broken, but two headers of which one follows the other are whole: raises `synced` to what they say.
+/// Whether a record stands where its header says, with the body that it speaks of: so it is a record, whatever comes before it.
+fn is_whole<F: StorageFile>(segment: &OpenSegment<F>, offset: u64, record: &RecordBytes) -> bool {
+    let stands = record.head.position.0 == segment.header.base.0 + offset
+        && record.head.epoch == segment.header.epoch
+        && record.kind == KIND_EVENTS;
+    let fits =
+        record.len as usize <= MAX_BODY && offset + record_len(record.len as usize) <= segment.header.segment_bytes;
+    let mut body = Vec::new();
+    if stands && fits {
+        segment.file.read(offset + HEADER_BYTES as u64, record.len as usize, &mut body);
+    }
+    !body.is_empty() && crc32c::crc32c(&body) == record.body_crc
+}
+
+/// Behind a damage the chain is broken, but a header whose body is whole can be believed, and so can one that follows the one before
+/// it: raises `synced` to what they say.
 fn look_for_synced<F: StorageFile>(segment: &OpenSegment<F>, from: u64, synced: &mut Position) {
     let bytes = segment.header.segment_bytes;
     let base = segment.header.base.0;
@@ -245,12 +291,11 @@ fn look_for_synced<F: StorageFile>(segment: &OpenSegment<F>, from: u64, synced: 
     };
     let mut at = from;
     while at + HEADER_BYTES as u64 <= bytes {
-        let Some((raw, record)) = header(at) else {
+        let Some((_, record)) = header(at) else {
             at += ALIGNMENT;
             continue;
         };
-        let opens = at == SEGMENT_HEADER && record.follows(raw, 0);
-        if opens {
+        if record.synced <= record.head.position && is_whole(segment, at, &record) {
             *synced = (*synced).max(record.synced);
         }
         let next = at + record_len(record.len as usize);

@@ -13,7 +13,7 @@ use ringdove_core::rings::{Progress, Shutdown};
 use super::error::JournalError;
 use super::inspect::refuse;
 use super::meta::Meta;
-use super::scan::{Damage, OpenSegment, Scan, open_segments, scan};
+use super::scan::{Bounds, Damage, OpenSegment, Scan, open_segments, scan};
 use crate::journal::{
     Durability, Fault, FileStorage, Journal, MemoryStorage, Preparer, Reader, Segments, Storage, StorageFile, Ties,
     segment_name,
@@ -90,7 +90,8 @@ impl<S: Storage> Opened<S> {
     /// # Errors
     /// The note cannot be written; the next start then verifies as after a crash.
     pub fn close(mut self) -> Result<(), JournalError> {
-        if self.options.durability == Durability::Memory {
+        // a journal that broke has not ended in order, whoever calls this
+        if self.options.durability == Durability::Memory || self.progress.synced() != self.progress.released() {
             return Ok(());
         }
         self.meta.clean = true;
@@ -126,10 +127,11 @@ pub fn recover<S: Storage>(
     };
     let uuid = meta.uuid().unwrap_or_default();
     let bytes = meta.segment_bytes;
-    let mut segments = open_segments(&storage, uuid, bytes)?;
+    let mut segments = open_segments(&storage, uuid, bytes, Position(u64::MAX))?;
     let total = segments.len() as u64;
     let first = segments.first().map_or(0, |segment| segment.index);
-    let found = scan(&segments, Position(u64::MAX), |met| {
+    let bounds = Bounds { limit: Position(u64::MAX), clean: meta.clean };
+    let found = scan(&segments, bounds, |met| {
         watch(met.index - first, total);
         let Some(body) = met.body else { return Ok(()) };
         apply(met.head, body).map_err(|why| JournalError::Unreadable {
@@ -141,18 +143,22 @@ pub fn recover<S: Storage>(
     })?;
     watch(total, total);
     let same_boot = meta.boot == options.boot && meta.folder == options.folder;
-    if let Some(damage) = found.damage {
-        refuse(damage, found.synced, meta.clean, bytes)?;
-    }
+    refuse(&found, meta.clean, bytes)?;
     let mut cut = found.damage.map(|damage| words(damage, bytes));
-    if found.residue && !same_boot && cut.is_none() {
+    if found.residue.is_some() && !same_boot && cut.is_none() {
         cut = Some("an unfinished record".into());
     }
-    let unclean = !meta.clean && options.durability != Durability::Disk && !same_boot;
+    let unclean = !meta.clean && !meta.disk && !same_boot;
+    // a crashed process leaves records in the page cache; from here on they count as synced
+    for segment in segments.iter().filter(|segment| segment.header.base.0 + bytes > found.synced.0) {
+        let what = || format!("syncing {}", segment_name(segment.index));
+        segment.file.sync().map_err(|error| JournalError::Io { what: what(), error })?;
+    }
     let new_epoch = cut.is_some() || unclean || meta.cut;
 
     meta.clean = false;
     meta.cut = false;
+    meta.disk = options.durability == Durability::Disk;
     meta.boot.clone_from(&options.boot);
     meta.folder.clone_from(&options.folder);
     if new_epoch {
@@ -161,7 +167,7 @@ pub fn recover<S: Storage>(
     }
     // before anything is cut: a start that is interrupted goes on from here, and uses no position twice
     meta.write(&storage)?;
-    if cut.is_some() || found.residue {
+    if cut.is_some() || found.residue.is_some() {
         clear_behind(&storage, &mut segments, found.end, bytes)?;
     }
     while let Some(empty) =
@@ -180,7 +186,7 @@ fn words(damage: Damage, bytes: u64) -> String {
     format!("{what} in {} at offset {offset}, position {}", segment_name(index), index * bytes + offset)
 }
 
-fn remove(storage: &impl Storage, index: u64) -> Result<(), JournalError> {
+pub(super) fn remove(storage: &impl Storage, index: u64) -> Result<(), JournalError> {
     let name = segment_name(index);
     storage.remove(&name).and_then(|()| storage.sync_folder()).map_err(JournalError::io(format!("removing {name}")))
 }
@@ -197,7 +203,7 @@ pub(super) fn clear_behind<S: Storage>(
         remove(storage, last.index)?;
     }
     let Some(segment) = segments.last().filter(|segment| segment.index == index || end.0 == 0) else { return Ok(()) };
-    let from = if end.0 == 0 { SEGMENT_HEADER } else { end.0 - segment.header.base.0 };
+    let from = end.0.saturating_sub(segment.header.base.0).max(SEGMENT_HEADER);
     let zeros = vec![0; 1 << 16];
     let zero = || {
         let mut at = from;
@@ -219,6 +225,7 @@ fn new_meta(options: &Options) -> Meta {
         first_segment: 0,
         clean: false,
         cut: false,
+        disk: options.durability == Durability::Disk,
         boot: options.boot.clone(),
         folder: options.folder.clone(),
     }
@@ -242,7 +249,7 @@ fn go_on<S: Storage>(
     let begin = Position(meta.first_segment * bytes);
     let (next, chain) = if found.end > begin { (found.end, found.chain) } else { (begin, 0) };
     // the place behind a segment's last byte, or before its first record
-    let (next, chain) = if next.0 % bytes == 0 { (Position(next.0 + SEGMENT_HEADER), 0) } else { (next, chain) };
+    let next = if next.0 % bytes == 0 { Position(next.0 + SEGMENT_HEADER) } else { next };
     let mut prepared = next.0 / bytes;
     let segments = Segments::new(storage, meta.uuid().unwrap_or_default(), bytes);
     for segment in found_segments {

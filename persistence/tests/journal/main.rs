@@ -1,0 +1,10 @@
+//! The journal, held to what it promises: on a storage that crashes, on one that fails, and on real files.
+
+mod bench;
+mod crashes;
+mod crashing;
+mod damage;
+mod faults;
+mod inspecting;
+mod on_disk;
+mod starting;
