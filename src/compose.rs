@@ -84,11 +84,11 @@ impl Broker {
     }
 }
 
-/// Opens the journal and starts all threads.
+/// Opens the journal and starts all threads; takes at most so many `connections` at a time.
 ///
 /// # Errors
 /// What stands in the way, in words for an operator.
-pub fn run(config: &Config) -> Result<Broker, String> {
+pub fn run(config: &Config, connections: u32) -> Result<Broker, String> {
     let admin = config.data.join("admin.sock");
     // before the journal is read: a taken port is said at once
     let doors = Doors::open(config.listen, Some(&admin)).map_err(|error| match error.kind() {
@@ -100,7 +100,7 @@ pub fn run(config: &Config) -> Result<Broker, String> {
     match config.durability {
         Durability::Memory => {
             let opened = open_memory(options).map_err(|error| error.to_string())?;
-            build(config, doors, state, opened)
+            build(config, connections, doors, state, opened)
         }
         durability => {
             let folder = config.data.join("journal");
@@ -120,12 +120,18 @@ pub fn run(config: &Config) -> Result<Broker, String> {
                 );
             }
             tracing::info!(records = opened.records, accounts = state.accounts(), "the journal was read");
-            build(config, doors, state, opened)
+            build(config, connections, doors, state, opened)
         }
     }
 }
 
-fn build<S: Storage>(config: &Config, doors: Doors, state: State, opened: Opened<S>) -> Result<Broker, String> {
+fn build<S: Storage>(
+    config: &Config,
+    connections: u32,
+    doors: Doors,
+    state: State,
+    opened: Opened<S>,
+) -> Result<Broker, String> {
     let words = |error: io::Error| error.to_string();
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let dedicated = match config.threads {
@@ -191,7 +197,7 @@ fn build<S: Storage>(config: &Config, doors: Doors, state: State, opened: Opened
     let page_reader = PageReader::new(page_queue, Box::new(opened.reader()), Arc::clone(&shutdown));
 
     let reactor_config = Arc::new(reactor_config(config, opened.start.epoch));
-    let admission = Arc::new(Admission::new(config.limits.connections as usize, config.limits.connections_per_address));
+    let admission = Arc::new(Admission::new(connections as usize, config.limits.connections_per_address));
     let mut edges = Vec::with_capacity(reactors);
     for (index, (poller, commits)) in pollers.into_iter().zip(commits).enumerate() {
         let seams = Seams {

@@ -1,61 +1,52 @@
-//! The daemon.
+//! The daemon: reads the command line, and does what it says.
+#![forbid(unsafe_code)]
+
+mod admin;
+mod chat;
+mod command_line;
 mod compose;
 mod config;
+mod journal_commands;
+mod lock;
+mod logging;
+mod open_files;
+mod serve;
+mod signals;
 mod threads;
-use std::time::Duration;
-fn arg(name: &str, default: &str) -> String {
-    let args: Vec<String> = std::env::args().collect();
-    args.iter().position(|a| a == name).and_then(|i| args.get(i + 1).cloned()).unwrap_or(default.into())
-}
-fn main() {
-    tracing_subscriber::fmt().init();
-    let config = config::Config {
-        listen: arg("--listen", "127.0.0.1:7400").parse().unwrap(),
-        data: arg("--data", "./ringdove-data").into(),
-        durability: match &*arg("--durability", "process") {
-            "memory" => ringdove_persistence::Durability::Memory,
-            "disk" => ringdove_persistence::Durability::Disk,
-            _ => ringdove_persistence::Durability::Process,
-        },
-        threads: match &*arg("--threads", "auto") {
-            "shared" => config::Threads::Shared,
-            "dedicated" => config::Threads::Dedicated,
-            _ => config::Threads::Auto,
-        },
-        reactors: None,
-        idle: Duration::from_micros(arg("--idle", "50us").trim_end_matches("us").parse().unwrap()),
-        limits: config::Limits {
-            frame: 65536,
-            text: 16384,
-            group: 10000,
-            page: 1000,
-            unanswered: 1000,
-            rate: 0,
-            burst: 60,
-            window: 1024,
-            connections_per_address: 0,
-            devices: 16,
-            hello_ms: 10000,
-            out_buffer: 262144,
-            windows_bytes: 1 << 28,
-            connections: 15000,
-        },
-        journal: config::Journal {
-            segment_bytes: 64 << 20,
-            memory_bytes: 256 << 20,
-            sync_every: Duration::from_secs(1),
-        },
-        passwords: config::Passwords { workers: 1, queue: 64, memory_kib: 19456, iterations: 2 },
-    };
-    std::fs::create_dir_all(&config.data).unwrap();
-    let broker = compose::run(&config).unwrap();
-    let stop = broker.stop();
-    let mut signals = signal_hook::iterator::Signals::new([15, 2]).unwrap();
-    std::thread::spawn(move || {
-        for _ in signals.forever() {
-            stop.ask()
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use command_line::{Command, CommandLine, ConfigCommand, Settings};
+use config::Loaded;
+
+fn main() -> ExitCode {
+    let line = CommandLine::parse();
+    let result = match line.command {
+        None => configuration(line.settings).and_then(|loaded| serve::serve(&loaded.config)),
+        Some(Command::Serve(settings)) => configuration(settings).and_then(|loaded| serve::serve(&loaded.config)),
+        Some(Command::Config(ConfigCommand::Check(settings))) => {
+            configuration(settings).map(|_| println!("the configuration is right"))
         }
-    });
-    eprintln!("listening on {}", broker.address);
-    broker.join().unwrap();
+        Some(Command::Config(ConfigCommand::Print(settings))) => {
+            configuration(settings).map(|loaded| print!("{}", loaded.print()))
+        }
+        Some(Command::Chat(options)) => chat::run(&options),
+        Some(Command::Log(command)) => journal_commands::run(command),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            why.lines().for_each(|line| eprintln!("ringdove: {line}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn configuration(settings: Settings) -> Result<Loaded, String> {
+    let file = settings.config.clone();
+    // a variable whose name or value is not UTF-8 can be none of ours
+    let variables =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    config::load(file.as_deref(), variables, settings.flags())
 }

@@ -11,6 +11,11 @@
 use crate::clock::Tick;
 
 const SLOTS: u32 = 512;
+/// A slot has room for so many deadlines from the start: with few connections every turn of the wheel meets slots that were never
+/// used, and none of them shall allocate on the hot path. 48 KiB in all.
+const AT_START: usize = 8;
+/// An empty slot keeps room for so many.
+const AT_REST: usize = 64;
 
 /// A connection's deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +35,8 @@ pub(crate) struct Wheel {
 
 impl Wheel {
     pub fn new() -> Self {
-        Self { slots: vec![Vec::new(); SLOTS as usize], turned: Tick(0), waiting: 0 }
+        let slots = (0..SLOTS).map(|_| Vec::with_capacity(AT_START)).collect();
+        Self { slots, turned: Tick(0), waiting: 0 }
     }
 
     /// Puts a deadline in. One in the past is due at the next tick.
@@ -56,8 +62,8 @@ impl Wheel {
                 }
                 later
             });
-            if slot.is_empty() && slot.capacity() > 64 {
-                slot.shrink_to(64);
+            if slot.is_empty() && slot.capacity() > AT_REST {
+                slot.shrink_to(AT_REST);
             }
         }
         self.turned = now;

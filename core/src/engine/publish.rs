@@ -174,7 +174,7 @@ impl Publisher {
         let published = commit.try_publish(|slot| {
             slot.record = Some(head);
             slot.record_len = body.len() as u32;
-            slot.payload.extend_from_slice(body);
+            slot.set_payload(body);
             slot.content = content;
             slot.delivery = delivery;
             hand_over(&mut fan_out.told, &mut slot.recipients);
@@ -202,7 +202,7 @@ impl Publisher {
         while fan_out.pending && commit.credit() > 0 {
             let left: usize = fan_out.told.iter().map(|(list, done)| list.len() - done).sum();
             let published = commit.try_publish(|slot| {
-                slot.payload.extend_from_slice(&fan_out.content);
+                slot.set_payload(&fan_out.content);
                 slot.content = (0, fan_out.content.len() as u32);
                 slot.delivery = fan_out.delivery;
                 hand_over(&mut fan_out.told, &mut slot.recipients);

@@ -9,15 +9,13 @@ use disruptor::{
     SingleProducerBarrier, build_single_producer,
 };
 
+use super::payload::{Bytes, Payload};
 use crate::ids::{ConnectionId, DeviceId, Epoch, GroupId, Ordinal, Position, Time, UserId, Version};
 use crate::record::RecordHead;
 use crate::wire::Refusal;
 
 /// At most so many recipients stand in one slot, over all reactors; a larger fan-out goes on in the slots behind it.
 pub const RECIPIENTS: usize = 256;
-
-/// What a slot keeps at rest: a larger payload is given back when the slot is used again.
-const PAYLOAD_AT_REST: usize = 4096;
 
 /// One connection that gets an entry, and the version that the entry has for its user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +46,7 @@ impl Recipient {
     }
 }
 
-/// An entry that is pushed; its content stands in the slot's payload. Answers `CommitSlot::content`.
+/// An entry that is pushed; its content is [`CommitSlot::content`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Delivery {
     /// Who did it.
@@ -172,13 +170,13 @@ pub struct Page {
 /// One slot of the commit ring.
 #[derive(Debug, Default)]
 pub struct CommitSlot {
-    /// What the journal has to write: the first `record_len` bytes of the payload are the body.
+    /// What the journal has to write: the first `record_len` bytes are the body.
     pub record: Option<RecordHead>,
     /// Length of the record's body in the payload.
     pub record_len: u32,
     /// The record's body, or just the content of an entry.
-    pub payload: Vec<u8>,
-    /// Where in the payload the entry's content (fields 8 to 18) stands: begin and end.
+    payload: Payload,
+    /// Where in these bytes the entry's content (fields 8 to 18) stands: begin and end.
     pub content: (u32, u32),
     /// The entry for the recipients.
     pub delivery: Delivery,
@@ -192,13 +190,18 @@ pub struct CommitSlot {
 
 impl CommitSlot {
     /// The bytes that the journal writes.
-    pub fn record_body(&self) -> &[u8] {
-        self.payload.get(..self.record_len as usize).unwrap_or_default()
+    pub fn record_body(&self) -> Bytes<'_> {
+        self.payload.part(0..self.record_len as usize)
     }
 
     /// The entry's content.
-    pub fn content(&self) -> &[u8] {
-        self.payload.get(self.content.0 as usize..self.content.1 as usize).unwrap_or_default()
+    pub fn content(&self) -> Bytes<'_> {
+        self.payload.part(self.content.0 as usize..self.content.1 as usize)
+    }
+
+    /// Puts the record's body, or an entry's content, in. The ranges that lead into it are set beside it.
+    pub fn set_payload(&mut self, bytes: &[u8]) {
+        self.payload.set(bytes);
     }
 
     /// Empties the slot, keeping its buffers up to what it may keep at rest.
@@ -208,8 +211,7 @@ impl CommitSlot {
         self.content = (0, 0);
         self.answer = None;
         self.page.clear();
-        self.payload.clear();
-        self.payload.shrink_to(PAYLOAD_AT_REST);
+        self.payload.set(&[]);
         for list in &mut self.recipients {
             list.clear();
         }
@@ -279,6 +281,7 @@ impl CommitConsumer {
         let mut count = 0;
         for slot in &mut guard {
             each(slot);
+            slot.payload.pass(slot.recipients.len());
             count += 1;
         }
         drop(guard);
@@ -290,7 +293,7 @@ impl CommitConsumer {
 /// Makes the commit ring: `size` slots (a power of two), read by the journal and then by `reactors` reactors.
 pub fn commit_ring(size: usize, reactors: usize) -> (CommitProducer, CommitGate, Vec<CommitConsumer>) {
     let factory = || CommitSlot {
-        payload: Vec::with_capacity(256),
+        payload: Payload::with_capacity(256),
         recipients: vec![Vec::with_capacity(4); reactors],
         ..CommitSlot::default()
     };

@@ -4,6 +4,7 @@
 mod commit;
 mod doorbell;
 mod inbound;
+mod payload;
 mod progress;
 mod sync;
 
@@ -16,4 +17,5 @@ pub use inbound::{
     ByteBudget, Command, Imported, InboundConsumer, InboundProducer, InboundSlot, LARGE_BODY, Register, SignIn, To,
     inbound_ring,
 };
+pub use payload::Bytes;
 pub use progress::{Progress, Shutdown, SpaceSignal};

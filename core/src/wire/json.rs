@@ -32,7 +32,12 @@ pub fn decode_line(line: &[u8]) -> Result<v1::ClientFrame, JsonError> {
     let id = value.get("id").and_then(|id| id.as_u64().or_else(|| id.as_str()?.parse().ok()));
     let id = id.and_then(|id| u32::try_from(id).ok()).unwrap_or(0);
     let invalid = |refusal| JsonError::Refused(id, refusal);
+    let holds_message = value.as_object().is_some_and(|members| members.values().any(Value::is_object));
     let frame: v1::ClientFrame = serde_json::from_value(value).map_err(|_| invalid(Refusal::of(Code::Invalid)))?;
+    // id and ack are no objects: this is a request of a newer client, which must not hear "done"
+    if frame.request.is_none() && holds_message {
+        return Err(invalid(Refusal::of(Code::UnknownRequest)));
+    }
     hot::check(&frame).map_err(invalid)?;
     Ok(frame)
 }
@@ -124,5 +129,22 @@ impl<'de> Visitor<'de> for Strict {
         }
         members.retain(|_, value| !value.is_null());
         Ok(Value::Object(members))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Unknown members are ignored; a whole unknown request is not, for "done" would be a lie.
+    #[test]
+    fn an_unknown_request_is_refused_and_an_unknown_member_is_not() {
+        let unknown = Err(JsonError::Refused(7, Refusal::of(Code::UnknownRequest)));
+        assert_eq!(decode_line(br#"{"id":7,"call":{"user":"8"}}"#), unknown);
+        assert_eq!(decode_line(br#"{"id":7,"ack":"3","call":{}}"#), unknown);
+        let none = v1::ClientFrame { id: 7, ..v1::ClientFrame::default() };
+        assert_eq!(decode_line(br#"{"id":7,"color":"red","call":null}"#), Ok(none));
+        let known = decode_line(br#"{"id":7,"sync":{"since":"1"},"trace":{}}"#);
+        assert!(matches!(known, Ok(v1::ClientFrame { request: Some(_), .. })), "{known:?}");
     }
 }

@@ -42,7 +42,7 @@ impl Edge {
             && !recipients.is_empty()
         {
             let mut tails = std::mem::take(&mut self.tails);
-            tails.put(&slot.delivery, slot.content());
+            tails.put(&slot.delivery, &slot.content());
             for recipient in recipients {
                 self.push(recipient, if recipient.is_own() { &tails.own } else { &tails.others });
             }
@@ -144,7 +144,7 @@ impl Edge {
         let AnswerBody::Entry { version, ordinal, time, position, user, group } = answer.body else { return };
         if answer.request == 0 {
             let mut tails = std::mem::take(&mut self.tails);
-            tails.put(&slot.delivery, slot.content());
+            tails.put(&slot.delivery, &slot.content());
             self.push_entry(key, version, &tails.own);
             self.tails = tails;
             return;

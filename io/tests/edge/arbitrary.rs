@@ -6,8 +6,11 @@ use ringdove_core::wire::v1::{self, client_frame::Request};
 
 use crate::bench::{Bench, Client, Setup, framed, request_frame, text_to, welcome};
 
+/// What the engine heard: request, acknowledgement, command, body.
+type Heard = (u32, u64, Command, Vec<u8>);
+
 /// What the engine hears from a client that writes `bytes`, cut at `cuts`, and how much that client is told.
-fn heard(bytes: &[u8], cuts: &[usize], signed_in: bool) -> (Vec<(u32, u64, Command, Vec<u8>)>, Vec<v1::ServerFrame>) {
+fn heard(bytes: &[u8], cuts: &[usize], signed_in: bool) -> (Vec<Heard>, Vec<v1::ServerFrame>) {
     let mut bench = Bench::new(Setup { inbound: 64, ..Setup::default() });
     let mut client = if signed_in { bench.signed_in(256, 9, 9) } else { Client::silent(&mut bench) };
     let mut begin = 0;

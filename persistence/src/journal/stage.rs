@@ -123,7 +123,7 @@ impl<S: Storage> Journal<S> {
         for slot in &mut guard {
             slots += 1;
             let Some(head) = slot.record else { continue };
-            match writer.append(head, slot.record_body()) {
+            match writer.append(head, &slot.record_body()) {
                 Ok(end) => written = Some(end),
                 Err(fault) => {
                     // dropping it would show the slots to the reactors

@@ -155,6 +155,13 @@ pub fn repair(data: &Path, cut: Position) -> Result<(), JournalError> {
 }
 
 fn read_meta(storage: &FileStorage) -> Result<Meta, JournalError> {
-    let none = || JournalError::Io { what: "looking for a journal".into(), error: io::ErrorKind::NotFound.into() };
+    let folder = storage.path("");
+    let none = || JournalError::Io {
+        what: format!("there is no journal in {}", folder.display()),
+        error: io::ErrorKind::NotFound.into(),
+    };
+    if !folder.is_dir() {
+        return Err(none());
+    }
     Meta::read(storage)?.ok_or_else(none)
 }

@@ -132,7 +132,7 @@ impl<S: Storage> Bench<S> {
         assert!(self.producer.try_publish(|slot| {
             slot.record = Some(head);
             slot.record_len = body.len() as u32;
-            slot.payload.extend_from_slice(&body);
+            slot.set_payload(&body);
         }));
         self.cursor.advance(end);
         self.published.push(Written { head, body });

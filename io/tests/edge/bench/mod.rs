@@ -290,8 +290,10 @@ impl Bench {
 
 /// Fills an entry in.
 pub fn fill_entry(slot: &mut CommitSlot, from: u64, user: u64, group: u64, ordinal: u64, text: &str) {
-    hot::put_text_content(&mut slot.payload, text);
-    slot.content = (0, slot.payload.len() as u32);
+    let mut content = Vec::new();
+    hot::put_text_content(&mut content, text);
+    slot.set_payload(&content);
+    slot.content = (0, content.len() as u32);
     slot.delivery = Delivery {
         from: UserId(from),
         user: UserId(user),

@@ -1,0 +1,105 @@
+//! A slot's bytes: small ones stay in a buffer that is reused, large ones are given back as soon as the last reader has passed.
+
+use std::ops::{Deref, Range};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+
+/// What a slot keeps at rest. A ring of 1,024 slots that kept bodies of 64 KiB would hold 64 MiB for ever.
+pub(super) const AT_REST: usize = 4096;
+
+/// Bytes that one writer sets and several readers read.
+///
+/// The lock is taken for large bytes only, by each reader for as long as it takes to clone a pointer: a slot cannot know
+/// otherwise when it may let go of them, since its readers see it shared.
+#[derive(Debug, Default)]
+pub(super) struct Payload {
+    small: Vec<u8>,
+    is_large: bool,
+    large: Mutex<Option<Arc<[u8]>>>,
+    passed: AtomicUsize,
+}
+
+/// Bytes of a slot, as long as they are read.
+#[derive(Debug)]
+pub enum Bytes<'a> {
+    /// They stand in the slot.
+    Small(&'a [u8]),
+    /// They are shared with it.
+    Large(Arc<[u8]>, Range<usize>),
+}
+
+impl Deref for Bytes<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Small(bytes) => bytes,
+            Self::Large(bytes, range) => bytes.get(range.clone()).unwrap_or_default(),
+        }
+    }
+}
+
+impl Payload {
+    /// With a buffer for so many bytes.
+    pub(super) fn with_capacity(bytes: usize) -> Self {
+        Self { small: Vec::with_capacity(bytes), ..Self::default() }
+    }
+
+    /// Replaces the bytes. No reader is there.
+    pub(super) fn set(&mut self, bytes: &[u8]) {
+        self.small.clear();
+        *self.passed.get_mut() = 0;
+        self.is_large = bytes.len() > AT_REST;
+        *self.large.get_mut() = None;
+        if self.is_large {
+            *self.large.get_mut() = Some(Arc::from(bytes));
+        } else {
+            self.small.extend_from_slice(bytes);
+        }
+    }
+
+    /// Part of the bytes; none where they do not reach.
+    pub(super) fn part(&self, range: Range<usize>) -> Bytes<'_> {
+        let large = if self.is_large { self.large.lock().clone() } else { None };
+        match large {
+            Some(bytes) => Bytes::Large(bytes, range),
+            None => Bytes::Small(self.small.get(range).unwrap_or_default()),
+        }
+    }
+
+    /// One of so many `readers` will not come back. Behind the last one large bytes are given back.
+    pub(super) fn pass(&self, readers: usize) {
+        if self.is_large && self.passed.fetch_add(1, Ordering::AcqRel) + 1 >= readers {
+            *self.large.lock() = None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_bytes_stay_and_large_ones_leave_with_the_last_reader() {
+        let mut payload = Payload::with_capacity(16);
+        payload.set(b"hello");
+        payload.pass(1);
+        assert_eq!(&*payload.part(1..3), b"el");
+        assert!(payload.part(3..9).is_empty());
+
+        let large = vec![7; AT_REST + 1];
+        payload.set(&large);
+        assert_eq!(&*payload.part(0..large.len()), &large[..]);
+        payload.pass(2);
+        let kept = payload.part(0..2);
+        payload.pass(2);
+        assert_eq!(&*kept, [7, 7], "who reads still has it");
+        assert!(payload.part(0..2).is_empty());
+        assert!(payload.large.lock().is_none());
+
+        payload.set(b"small again");
+        assert_eq!(&*payload.part(0..5), b"small");
+    }
+}

@@ -1,0 +1,11 @@
+//! The loads: what is sent, when, and what has to arrive.
+
+mod fanout;
+mod flow;
+mod idle;
+mod pair;
+
+pub use fanout::Fanout;
+pub use flow::Pace;
+pub use idle::idle;
+pub use pair::Pair;

@@ -1,0 +1,482 @@
+//! The loop that owns everything: what is typed, what is heard, and what is due.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ringdove_core::wire::Code;
+use ringdove_core::wire::v1::{self, client_frame::Request, hello::Auth, send::To, server_frame::Body};
+
+use super::book::Book;
+use super::link::{Link, ask};
+use super::sign_in::{HELLO_ID, Hello, hello, is, no, welcomed};
+use super::typed::{Chat, HELP, Person, Typed, understand};
+use super::{shown, typed};
+
+/// What was shown is acknowledged after so many entries, or after so long.
+const ACK_ENTRIES: u64 = 32;
+const ACK_AFTER: Duration = Duration::from_secs(5);
+/// Full jitter between these before a broken connection is tried again.
+const SHORTEST_PAUSE_MS: u64 = 500;
+const LONGEST_PAUSE_MS: u64 = 30_000;
+/// How long answers are waited for when everything has been typed.
+const LAST_ANSWERS: Duration = Duration::from_secs(10);
+
+/// What can happen.
+pub(super) enum Event {
+    /// A line.
+    Typed(String),
+    /// Standard input has ended.
+    TypedAll,
+    /// A frame, on the n-th connection.
+    Heard(u32, Box<v1::ServerFrame>),
+    /// The n-th connection broke.
+    Lost(u32, io::Error),
+}
+
+/// Whether to go on.
+enum Next {
+    On,
+    End,
+}
+
+/// A device that talks.
+pub(super) struct Conversation {
+    address: SocketAddr,
+    book: Book,
+    events: Sender<Event>,
+    link: Option<Link>,
+    /// Counts connections.
+    nth: u32,
+    id: u32,
+    /// Requests for sends that wait for their answers, by their keys.
+    asked: HashMap<u32, u64>,
+    syncing: bool,
+    /// The first sync of a connection tells what was missed.
+    missed: Option<u64>,
+    current: Option<Chat>,
+    /// Lines that wait for answers: a group command may need a number that one of them tells, and what follows stays behind it.
+    held: VecDeque<String>,
+    acked: u64,
+    ack_due: Option<Instant>,
+    ping_every: Duration,
+    spoke: Instant,
+    attempts: u32,
+    /// When to connect again, or to send again what was refused for now.
+    retry_at: Option<Instant>,
+    ending: Option<Instant>,
+}
+
+impl Conversation {
+    pub(super) fn new(address: SocketAddr, book: Book, events: Sender<Event>) -> Self {
+        Self {
+            address,
+            events,
+            link: None,
+            nth: 0,
+            id: HELLO_ID + 1,
+            asked: HashMap::new(),
+            syncing: false,
+            missed: None,
+            current: None,
+            held: VecDeque::new(),
+            acked: book.page.version,
+            book,
+            ack_due: None,
+            ping_every: Duration::from_secs(60),
+            spoke: Instant::now(),
+            attempts: 0,
+            retry_at: None,
+            ending: None,
+        }
+    }
+
+    /// Talks, first over a link that has signed in already.
+    pub(super) fn run(mut self, link: Link, syncing: bool, heard: &Receiver<Event>) -> Result<(), String> {
+        println!("-- you are {}; /help shows what can be typed", self.book.name(self.book.page.user));
+        self.begin(link, syncing)?;
+        loop {
+            let event = match heard.recv_timeout(self.wait()) {
+                Ok(event) => Some(event),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            };
+            let next = match event {
+                Some(Event::Typed(line)) => {
+                    self.held.push_back(line);
+                    self.handle_lines()?
+                }
+                Some(Event::TypedAll) => {
+                    self.ending = Some(Instant::now() + LAST_ANSWERS);
+                    Next::On
+                }
+                Some(Event::Heard(nth, frame)) if nth == self.nth => match self.heard(*frame)? {
+                    Next::On => self.handle_lines()?,
+                    end => end,
+                },
+                Some(Event::Lost(nth, error)) if nth == self.nth => {
+                    self.lost(&error);
+                    Next::On
+                }
+                Some(Event::Heard(..) | Event::Lost(..)) => Next::On,
+                None => self.due()?,
+            };
+            if let Next::End = next {
+                return Ok(());
+            }
+            if let Some(until) = self.ending {
+                let unanswered = self.book.page.unanswered.len();
+                if unanswered == 0 && self.held.is_empty() && self.missed.is_none() {
+                    self.acknowledge();
+                    return Ok(());
+                }
+                if Instant::now() >= until {
+                    return Err(format!(
+                        "{unanswered} messages were not answered; they are sent again at the next start"
+                    ));
+                }
+            }
+        }
+    }
+
+    /// Takes a signed-in link over: a thread reads from it, and what was not answered goes out again.
+    fn begin(&mut self, link: Link, syncing: bool) -> Result<(), String> {
+        self.nth += 1;
+        let (nth, events) = (self.nth, self.events.clone());
+        let writer = link.writer().map_err(|error| error.to_string())?;
+        let mut reader = link;
+        thread::spawn(move || {
+            loop {
+                let event = match reader.read() {
+                    Ok(frame) => Event::Heard(nth, Box::new(frame)),
+                    Err(error) => Event::Lost(nth, error),
+                };
+                let ends = matches!(event, Event::Lost(..));
+                if events.send(event).is_err() || ends {
+                    return;
+                }
+            }
+        });
+        self.link = Some(writer);
+        self.syncing = syncing;
+        self.missed = syncing.then_some(0);
+        self.asked.clear();
+        self.id = HELLO_ID + 1;
+        self.retry_at = None;
+        self.send_all()
+    }
+
+    fn wait(&self) -> Duration {
+        let ping = self.spoke + self.ping_every;
+        let all = [Some(ping), self.ack_due, self.retry_at, self.ending];
+        let next = all.into_iter().flatten().min().unwrap_or(ping);
+        next.saturating_duration_since(Instant::now())
+    }
+
+    fn due(&mut self) -> Result<Next, String> {
+        let now = Instant::now();
+        if self.retry_at.is_some_and(|at| at <= now) {
+            self.retry_at = None;
+            if self.link.is_some() { self.send_all()? } else { self.reconnect()? }
+        }
+        if self.ack_due.is_some_and(|at| at <= now) {
+            self.acknowledge();
+        }
+        if self.spoke + self.ping_every <= now {
+            self.write(v1::ClientFrame::default());
+        }
+        Ok(Next::On)
+    }
+
+    fn write(&mut self, frame: v1::ClientFrame) {
+        self.spoke = Instant::now();
+        if let Some(link) = &mut self.link {
+            // a link that broke is reported by its reader
+            let _ = link.write(&[frame]);
+        }
+    }
+
+    fn ask(&mut self, request: Request) -> u32 {
+        self.id += 1;
+        self.write(ask(self.id, 0, request));
+        self.id
+    }
+
+    fn acknowledge(&mut self) {
+        self.ack_due = None;
+        if self.book.page.version > self.acked {
+            self.acked = self.book.page.version;
+            self.write(v1::ClientFrame { ack: self.acked, ..v1::ClientFrame::default() });
+        }
+    }
+
+    fn sync(&mut self) {
+        self.syncing = true;
+        let since = self.book.page.version;
+        self.ask(Request::Sync(v1::Sync { since, limit: 0 }));
+    }
+
+    /// Sends what has no answer yet, in order, with its old keys.
+    fn send_all(&mut self) -> Result<(), String> {
+        for send in self.book.page.unanswered.clone() {
+            if !self.asked.values().any(|key| *key == send.key) {
+                let key = send.key;
+                let id = self.ask(Request::Send(send));
+                self.asked.insert(id, key);
+            }
+        }
+        Ok(())
+    }
+
+    fn say(&mut self, send: v1::Send) -> Result<(), String> {
+        let key = self.book.next_key();
+        self.book.page.unanswered.push(v1::Send { key, ..send });
+        // on disk first: a send that is forgotten cannot be sent again
+        self.book.save()?;
+        if self.retry_at.is_none() { self.send_all() } else { Ok(()) }
+    }
+
+    fn handle_lines(&mut self) -> Result<Next, String> {
+        while let Some(line) = self.held.front() {
+            if line.starts_with("/group") && !self.book.page.unanswered.is_empty() {
+                break;
+            }
+            let line = self.held.pop_front().unwrap_or_default();
+            if let Next::End = self.typed(&line)? {
+                return Ok(Next::End);
+            }
+        }
+        Ok(Next::On)
+    }
+
+    fn typed(&mut self, line: &str) -> Result<Next, String> {
+        match understand(line) {
+            Typed::Nothing => {}
+            Typed::Say(chat, text) => {
+                if let Some(chat) = chat {
+                    self.current = Some(chat);
+                }
+                match self.current.clone() {
+                    Some(chat) => self.say(v1::Send { to: Some(address(chat)), text, ..v1::Send::default() })?,
+                    None => println!("-- to whom? begin with @handle, or see /help"),
+                }
+            }
+            Typed::Turn(chat) => self.current = Some(chat),
+            Typed::Create(name, people) => {
+                self.change(None, v1::GroupChange { create: true, name: Some(name), ..Default::default() }, &people)?;
+            }
+            Typed::Add(group, people) => self.change(Some(group), v1::GroupChange::default(), &people)?,
+            Typed::Remove(group, people) => {
+                if let Some(remove) = self.numbers(&people) {
+                    self.change(Some(group), v1::GroupChange { remove, ..Default::default() }, &[])?;
+                }
+            }
+            Typed::Leave(group) => {
+                let remove = vec![self.book.page.user];
+                self.change(Some(group), v1::GroupChange { remove, ..Default::default() }, &[])?;
+            }
+            Typed::Help => println!("{HELP}"),
+            Typed::Quit => {
+                self.acknowledge();
+                return Ok(Next::End);
+            }
+            Typed::Logout => {
+                self.write(ask(0, self.book.page.version, Request::Bye(v1::Bye::default())));
+                self.book.forget_sign_in();
+                self.book.save()?;
+                return Ok(Next::End);
+            }
+            Typed::Wrong(why) => println!("-- {why}"),
+        }
+        Ok(Next::On)
+    }
+
+    fn change(&mut self, group: Option<u64>, change: v1::GroupChange, add: &[Person]) -> Result<(), String> {
+        let Some(users) = self.numbers(add) else { return Ok(()) };
+        let set = users.into_iter().map(|user| v1::Member { user, ..v1::Member::default() }).collect();
+        let change = v1::GroupChange { set, ..change };
+        self.say(v1::Send { to: group.map(To::Group), group_change: Some(change), ..v1::Send::default() })
+    }
+
+    /// Members are named by number on the wire.
+    fn numbers(&self, people: &[Person]) -> Option<Vec<u64>> {
+        let number = |person: &Person| match person {
+            Person::Number(user) => Some(*user),
+            Person::Handle(handle) => {
+                let known = self.book.number(handle);
+                if known.is_none() {
+                    println!("-- {handle}'s number is not known yet: write to @{handle} first");
+                }
+                known
+            }
+        };
+        people.iter().map(number).collect()
+    }
+
+    fn heard(&mut self, frame: v1::ServerFrame) -> Result<Next, String> {
+        self.attempts = 0;
+        match frame.body {
+            Some(Body::Entry(entry)) if frame.id > 0 => self.answered(frame.id, &entry)?,
+            Some(Body::Entry(entry)) => self.apply(entry, true)?,
+            Some(Body::Entries(entries)) => self.synced(entries)?,
+            Some(Body::Notice(notice)) if notice.version > self.book.page.version && !self.syncing => self.sync(),
+            Some(Body::Refusal(refusal)) => self.refused(frame.id, &refusal)?,
+            Some(Body::Bye(bye)) => return self.sent_away(&bye),
+            _ => {}
+        }
+        Ok(Next::On)
+    }
+
+    /// The client's rule: the next version is applied, an older one is known, a later one means that something is missing.
+    fn apply(&mut self, entry: v1::Entry, show: bool) -> Result<(), String> {
+        let last = self.book.page.version;
+        if entry.version > last + 1 && !self.syncing {
+            self.sync();
+        }
+        if entry.version != last + 1 {
+            return Ok(());
+        }
+        if show {
+            println!("{}", shown::line(&self.book, &entry));
+        }
+        self.book.page.version = entry.version;
+        self.ack_due.get_or_insert(Instant::now() + ACK_AFTER);
+        if entry.version - self.acked >= ACK_ENTRIES {
+            self.acknowledge();
+        }
+        self.book.save()
+    }
+
+    fn synced(&mut self, entries: v1::Entries) -> Result<(), String> {
+        self.syncing = false;
+        if entries.gap {
+            println!("-- some of what was said while you were away cannot be shown here");
+            self.book.page.version = entries.version;
+        }
+        let mut version = 0;
+        for entry in entries.list {
+            version = if entry.version > 0 { entry.version } else { version + 1 };
+            if version > self.book.page.version {
+                if self.missed == Some(0) {
+                    println!("-- while you were away:");
+                }
+                self.missed = self.missed.map(|count| count + 1);
+            }
+            self.apply(v1::Entry { version, ..entry }, true)?;
+        }
+        if entries.more {
+            self.sync();
+        } else {
+            self.missed = None;
+        }
+        self.book.save()
+    }
+
+    fn answered(&mut self, id: u32, entry: &v1::Entry) -> Result<(), String> {
+        let Some(key) = self.asked.remove(&id) else { return Ok(()) };
+        let page = &mut self.book.page;
+        let Some(place) = page.unanswered.iter().position(|send| send.key == key) else { return Ok(()) };
+        let send = page.unanswered.remove(place);
+        if let (Some(To::Handle(handle)), Some(v1::entry::To::User(user))) = (&send.to, &entry.to) {
+            page.names.insert(*user, handle.clone());
+        }
+        if let (None, Some(v1::entry::To::Group(group))) = (&send.to, &entry.to) {
+            println!("-- the group is #{group}");
+            self.current = Some(Chat::Group(*group));
+        }
+        // what one has typed stands on the terminal already
+        self.apply(entry.clone(), false)?;
+        self.book.save()
+    }
+
+    fn refused(&mut self, id: u32, refusal: &v1::Refusal) -> Result<(), String> {
+        if id == HELLO_ID + 1 {
+            // the sync behind hello, whose cursor the welcome has set right
+            (self.syncing, self.missed) = (false, None);
+            return Ok(());
+        }
+        let Some(key) = self.asked.remove(&id) else {
+            println!("-- {}", no(refusal));
+            return Ok(());
+        };
+        if refusal.code / 100 == 43 {
+            println!("-- {}; trying again", no(refusal));
+            self.retry_at = Some(Instant::now() + Duration::from_millis(refusal.retry_ms.max(1).into()));
+            return Ok(());
+        }
+        println!("-- not sent: {}", no(refusal));
+        self.book.page.unanswered.retain(|send| send.key != key);
+        self.book.save()
+    }
+
+    /// The code's class says what to do.
+    fn sent_away(&mut self, bye: &v1::Refusal) -> Result<Next, String> {
+        if bye.code / 100 != 43 {
+            if is(bye, Code::SignedOut) {
+                self.book.page.token.clear();
+                self.book.save()?;
+            }
+            return Err(no(bye));
+        }
+        println!("-- {}", no(bye));
+        self.drop_link();
+        self.retry_at = Some(Instant::now() + Duration::from_millis(bye.retry_ms.max(1).into()));
+        Ok(Next::On)
+    }
+
+    fn drop_link(&mut self) {
+        if let Some(link) = self.link.take() {
+            link.close();
+        }
+        // what it still reports is old news
+        self.nth += 1;
+    }
+
+    fn lost(&mut self, error: &io::Error) {
+        if self.attempts == 0 {
+            println!("-- the connection is lost ({error}); trying again");
+        }
+        self.drop_link();
+        let most = (SHORTEST_PAUSE_MS << self.attempts.min(10)).min(LONGEST_PAUSE_MS);
+        self.attempts += 1;
+        self.retry_at = Some(Instant::now() + Duration::from_millis(full_jitter(most)));
+    }
+
+    fn reconnect(&mut self) -> Result<(), String> {
+        let token = Auth::Token(self.book.page.token.clone());
+        let tried = Link::connect(self.address).and_then(|mut link| Ok((hello(&mut link, token, &self.book)?, link)));
+        match tried {
+            Ok((Hello::Welcome(welcome), link)) => {
+                println!("-- connected again");
+                welcomed(&mut self.book, &welcome)?;
+                self.begin(link, true)
+            }
+            Ok((Hello::Refused(refusal), _)) if refusal.code / 100 != 43 => Err(no(&refusal)),
+            Ok((Hello::Refused(refusal), _)) => {
+                self.retry_at = Some(Instant::now() + Duration::from_millis(refusal.retry_ms.max(1).into()));
+                Ok(())
+            }
+            Err(error) => {
+                self.lost(&error);
+                Ok(())
+            }
+        }
+    }
+}
+
+fn address(chat: Chat) -> To {
+    match chat {
+        Chat::Person(typed::Person::Handle(handle)) => To::Handle(handle),
+        Chat::Person(typed::Person::Number(user)) => To::User(user),
+        Chat::Group(group) => To::Group(group),
+    }
+}
+
+/// Any time up to `most_ms`, so that clients that lost the same broker do not come back all at once.
+fn full_jitter(most_ms: u64) -> u64 {
+    let random = getrandom::u64().unwrap_or(most_ms / 2);
+    (random % most_ms).max(1)
+}

@@ -1,0 +1,14 @@
+//! Log lines on standard error: for people, or a JSON object each.
+
+use std::io::IsTerminal;
+
+use crate::config::{Log, LogFormat};
+
+/// Starts logging; to be called once.
+pub fn start(log: &Log) {
+    let lines = tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(log.level).with_target(false);
+    match log.format {
+        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).init(),
+        LogFormat::Json => lines.json().flatten_event(true).init(),
+    }
+}

@@ -1,0 +1,42 @@
+//! The system's limit on open files, which bounds connections.
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// Files that are no connections: the journal, the doors, pollers, the terminal.
+const OTHERS: u64 = 128;
+
+/// Raises this process's limit as far as it may, and returns how many connections fit.
+pub fn raise() -> u32 {
+    let limit = getrlimit(Resource::Nofile);
+    // without the raise, what there is has to do
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    u32::try_from(files.saturating_sub(OTHERS).max(1)).unwrap_or(u32::MAX)
+}
+
+/// How many connections are taken: as many as `wanted`, or as fit.
+///
+/// # Errors
+/// More are wanted than fit.
+pub fn connections(wanted: Option<u32>, fit: u32) -> Result<u32, String> {
+    match wanted {
+        None => Ok(fit),
+        Some(wanted) if wanted <= fit => Ok(wanted),
+        Some(wanted) => Err(format!(
+            "limits.connections is {wanted}, but the system's limit on open files leaves room for {fit}: raise it (`ulimit -n`)"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_than_fit_are_refused() {
+        assert_eq!(connections(None, 7), Ok(7));
+        assert_eq!(connections(Some(7), 7), Ok(7));
+        assert!(connections(Some(8), 7).unwrap_err().contains("room for 7"));
+        assert!(raise() > 0);
+    }
+}

@@ -1,0 +1,42 @@
+//! `ringdove serve`: from the lock on the data folder to the last byte on disk.
+
+use ringdove_persistence::Durability;
+
+use crate::config::{Config, LogFormat};
+use crate::lock::DataLock;
+use crate::{compose, logging, open_files, signals};
+
+/// Runs the broker until a signal ends it.
+///
+/// # Errors
+/// What stands in the way, in words for an operator.
+pub fn serve(config: &Config) -> Result<(), String> {
+    logging::start(&config.log);
+    let fit = open_files::raise();
+    let connections = open_files::connections(config.limits.connections, fit)?;
+    let _lock = DataLock::take(&config.data)?;
+    let broker = compose::run(config, connections)?;
+    signals::watch(broker.stop()).map_err(|error| format!("cannot watch for signals: {error}"))?;
+    announce(config, broker.address);
+    broker.join()?;
+    tracing::info!("ended in order");
+    Ok(())
+}
+
+/// Says where it listens, where the data is, and what a message survives.
+fn announce(config: &Config, address: std::net::SocketAddr) {
+    let data = config.data.canonicalize().unwrap_or_else(|_| config.data.clone());
+    let version = env!("CARGO_PKG_VERSION");
+    let (durability, survives) = match config.durability {
+        Durability::Memory => ("memory", "messages are lost when it ends"),
+        Durability::Process => ("process", "messages survive a crash of the process"),
+        Durability::Disk => ("disk", "messages survive a loss of power"),
+    };
+    match config.log.format {
+        LogFormat::Text => eprintln!(
+            "ringdove {version} listens on {address}\n  data        {}\n  durability  {durability}: {survives}",
+            data.display()
+        ),
+        LogFormat::Json => tracing::info!(version, %address, data = %data.display(), durability, "listens"),
+    }
+}

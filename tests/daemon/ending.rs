@@ -1,0 +1,68 @@
+//! How it ends.
+
+use ringdove_core::wire::Code;
+use ringdove_core::wire::v1::server_frame::Body;
+use rustix::process::Signal;
+use tempfile::tempdir;
+
+use crate::broker::{Broker, done, ringdove};
+use crate::client::{Client, text};
+
+fn ends_in_order(signal: Signal) {
+    let folder = tempdir().unwrap();
+    let mut broker = Broker::on(folder.path());
+    let mut ann = Client::register(broker.address, "ann");
+    let user = ann.welcome.user;
+    ann.send(text(user, 1, "a note to myself")).unwrap();
+    broker.signal(signal);
+    let Some(Body::Bye(bye)) = ann.news().body else { panic!("no bye") };
+    assert_eq!(bye.code, u32::from(Code::GoingAway.number()));
+    assert!(bye.retry_ms > 0);
+    assert!(ann.frame().is_none(), "and then the end");
+    // within 5 s, or it would have given up with another code
+    assert_eq!(broker.wait(), Some(0));
+    let said = done(ringdove(["log", "verify", "--data"]).arg(folder.path()));
+    assert!(said.starts_with("whole: 2 records"), "{said}");
+}
+
+#[test]
+fn sigterm_drains_and_exits_with_0() {
+    ends_in_order(Signal::TERM);
+}
+
+#[test]
+fn sigint_drains_and_exits_with_0() {
+    ends_in_order(Signal::INT);
+}
+
+/// Someone with megabytes to read, who reads nothing.
+fn stuck_reader(broker: &Broker) -> Client {
+    let mut ann = Client::register(broker.address, "ann");
+    let bob = Client::register(broker.address, "bob");
+    for key in 1..=800 {
+        ann.send(text(bob.welcome.user, key, "x".repeat(16_000))).unwrap();
+    }
+    bob
+}
+
+#[test]
+fn a_reader_that_is_stuck_does_not_hold_it_up() {
+    let folder = tempdir().unwrap();
+    let broker = Broker::on(folder.path());
+    let _bob = stuck_reader(&broker);
+    broker.stop();
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let folder = tempdir().unwrap();
+    let mut broker = Broker::on(folder.path());
+    // whoever waits for its bye keeps the drain going for a while
+    let _bob = stuck_reader(&broker);
+    broker.signal(Signal::TERM);
+    broker.hear("draining");
+    broker.signal(Signal::INT);
+    assert_eq!(broker.wait(), Some(128 + Signal::INT.as_raw()));
+    // whatever was told is there
+    Broker::on(folder.path()).stop();
+}

@@ -1,0 +1,12 @@
+//! The daemon as its users meet it: a process, its sockets, its files, its signals.
+
+#[path = "../broker/mod.rs"]
+mod broker;
+mod chatting;
+mod client;
+mod crash;
+mod damage;
+mod disk_full;
+mod ending;
+mod slow_reader;
+mod starting;
