@@ -97,7 +97,7 @@ pub(super) const KEYS: &[Key] = &[
         |c, t| c.limits.out_buffer => bytes(t, 16 << 10..=64 * MIB), |v| quoted(show_bytes(*v))),
     key!("journal.segment_bytes", "bytes of a segment of a new journal, a power of two from 1MiB to 1GiB",
         |c, t| c.journal.segment_bytes => power_of_two(t), |v| quoted(show_bytes(*v))),
-    key!("journal.memory_bytes", "level memory: bytes of the journal that are kept, 4MiB to 1TiB, but three segments always",
+    key!("journal.memory_bytes", "bytes of the journal that stay in memory, 4MiB to 1TiB; older ones are read from disk, or at level memory gone",
         |c, t| c.journal.memory_bytes => bytes(t, 4 * MIB..=MIB << 20), |v| quoted(show_bytes(*v))),
     key!("journal.sync_every", "level process: how often what was written is brought to disk, 10ms to 1h",
         |c, t| c.journal.sync_every => duration(t, Duration::from_millis(10)..=3_600 * SECOND), |v| quoted(show_duration(*v))),
@@ -137,7 +137,7 @@ pub(super) fn defaults() -> Config {
             hello_ms: 10_000,
             out_buffer: 256 << 10,
         },
-        journal: Journal { segment_bytes: 64 * MIB, memory_bytes: 256 * MIB, sync_every: SECOND },
+        journal: Journal { segment_bytes: 64 * MIB, memory_bytes: 128 * MIB, sync_every: SECOND },
         // OWASP's first choice for argon2id: 19 MiB, two passes
         passwords: Passwords { workers: 1, queue: 64, memory_kib: 19_456, iterations: 2 },
     }

@@ -83,7 +83,7 @@ pub struct Limits {
 pub struct Journal {
     /// Bytes of a segment of a new journal.
     pub segment_bytes: u64,
-    /// Level memory: bytes that are kept.
+    /// Bytes that stay in memory.
     pub memory_bytes: u64,
     /// Level process: how often what was written is brought to disk.
     pub sync_every: Duration,

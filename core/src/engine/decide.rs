@@ -52,7 +52,7 @@ pub(super) struct Asker {
 /// A message. Refused in this order: the recipient, membership, the key.
 pub(super) fn send<'a>(state: &State, asker: Asker, key: Key, to: To, body: &'a [u8]) -> Result<Decided<'a>, Refusal> {
     let (user, group, content) = recipient(state, asker.user, to, body)?;
-    if let Some(sent) = known(state, asker, key, fingerprint(user.0, group.0, content))? {
+    if let Some(sent) = known(state, asker, key, || fingerprint(user.0, group.0, content))? {
         return Ok(Decided::Again(sent));
     }
     let chat = match state.group(group) {
@@ -100,7 +100,7 @@ pub(super) fn change_group<'a>(
     group: GroupId,
     content: &'a [u8],
 ) -> Result<Decided<'a>, Refusal> {
-    if let Some(sent) = known(state, asker, key, fingerprint(0, group.0, content))? {
+    if let Some(sent) = known(state, asker, key, || fingerprint(0, group.0, content))? {
         return Ok(Decided::Again(sent));
     }
     let change = groups::change_of(content).ok_or(Refusal::of(Code::Invalid).field("groupChange"))?;
@@ -120,14 +120,14 @@ pub(super) fn change_group<'a>(
 }
 
 /// The first answer to this key, if it has one.
-fn known(state: &State, asker: Asker, key: Key, fingerprint: u32) -> Result<Option<Sent>, Refusal> {
+fn known(state: &State, asker: Asker, key: Key, fingerprint: impl FnOnce() -> u64) -> Result<Option<Sent>, Refusal> {
     if key.0 == 0 {
         return Ok(None);
     }
     let device = state.device(asker.user, asker.device).ok_or(Refusal::of(Code::SignedOut))?;
     match device.keys.look_up(key) {
         Known::New => Ok(None),
-        Known::Again(sent) if sent.fingerprint == fingerprint => Ok(Some(sent)),
+        Known::Again(sent) if sent.fingerprint == fingerprint() => Ok(Some(sent)),
         Known::Again(_) => Err(Refusal::of(Code::KeyReused).field("key")),
         Known::TooLate => Err(Refusal::of(Code::TooLate).field("key")),
     }

@@ -43,7 +43,7 @@ impl State {
                 for sent in device.keys.iter() {
                     let place = [sent.key.0, sent.version.0, sent.ordinal.0, sent.time.0, sent.position.0];
                     place.into_iter().for_each(|value| out.number(value));
-                    out.number(u64::from(sent.fingerprint));
+                    out.number(sent.fingerprint);
                     out.number(sent.made);
                 }
             }

@@ -17,8 +17,8 @@ pub(super) struct Sent {
     pub(super) ordinal: Ordinal,
     pub(super) time: Time,
     pub(super) position: Position,
-    /// CRC32C of the recipient and the content: the same key with another one is refused.
-    pub(super) fingerprint: u32,
+    /// Of the recipient and the content: the same key with another one is refused.
+    pub(super) fingerprint: u64,
     /// The group that this send made; 0: none.
     pub(super) made: u64,
 }

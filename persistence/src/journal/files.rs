@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::FallocateFlags;
+use rustix::fs::{Advice, FallocateFlags};
 
 use super::map::Map;
 use super::storage::{Storage, StorageFile};
@@ -116,6 +116,12 @@ impl StorageFile for DiskFile {
 
     fn sync(&self) -> io::Result<()> {
         self.file.sync_data()
+    }
+
+    fn forget(&self) {
+        self.map.forget();
+        // what is still dirty, or read right now, stays
+        let _ = rustix::fs::fadvise(&self.file, 0, None, Advice::DontNeed);
     }
 
     fn populate(&self, offset: u64, len: u64) {

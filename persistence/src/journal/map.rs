@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use memmap2::{Advice, MmapMut, MmapOptions, MmapRaw};
+use memmap2::{Advice, MmapMut, MmapOptions, MmapRaw, UncheckedAdvice};
 
 /// A mapping of a whole segment.
 #[derive(Debug)]
@@ -64,6 +64,13 @@ impl Map {
         // SAFETY: in range, and the bytes are not written any more: readers stay below the released position, recovery runs before
         // the writer.
         into.extend_from_slice(unsafe { std::slice::from_raw_parts(self.raw.as_ptr().add(offset), len) });
+    }
+
+    /// Lets go of the pages of a file's map: the next read brings them back from the file. Not for anonymous memory.
+    pub(super) fn forget(&self) {
+        // SAFETY: this is a shared map of a file, so its bytes are the file's, before and after; no slice into it lives outside of
+        // `read`, which copies.
+        let _ = unsafe { self.raw.unchecked_advise(UncheckedAdvice::DontNeed) };
     }
 
     /// Makes the pages of a range present and writable, so that a store does not fault. A hint.

@@ -70,6 +70,8 @@ impl StorageFile for MemoryFile {
         Ok(())
     }
 
+    fn forget(&self) {}
+
     fn populate(&self, offset: u64, len: u64) {
         self.map.populate(offset, len);
     }

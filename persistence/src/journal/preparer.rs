@@ -1,4 +1,4 @@
-//! Makes segments ahead of the writer, and syncs behind it at level `process`. It may block, so it runs on a thread of its own and
+//! Makes segments ahead of the writer, syncs behind it at level `process`, and lets old segments leave memory. It may block, so it runs on a thread of its own and
 //! gates no ring.
 
 use std::io;
@@ -27,8 +27,10 @@ pub struct Preparer<S: Storage> {
     shutdown: Arc<Shutdown>,
     on_fault: Box<dyn Fn(Fault) + Send>,
     sync_every: Duration,
-    /// Level memory: at most so many segments are kept.
+    /// So many segments stay in memory.
     keep: usize,
+    /// Segments below this one have left memory.
+    forgotten: u64,
     synced_at: Option<Instant>,
     failed_at: Option<Instant>,
     latched: bool,
@@ -55,6 +57,7 @@ impl<S: Storage> Preparer<S> {
             on_fault,
             sync_every,
             keep,
+            forgotten: 0,
             synced_at: None,
             failed_at: None,
             latched: false,
@@ -92,6 +95,20 @@ impl<S: Storage> Preparer<S> {
         }
     }
 
+    /// Lets old segments leave memory once they are on disk. Without it the map would hold all of a journal's pages, and a
+    /// container's memory with it; and a virtual machine would have to find a new page for each one written, at several times the price of one
+    /// that was used before.
+    fn forget(&mut self) {
+        let behind = (self.progress.synced().0 / self.segments.bytes).saturating_sub(self.keep as u64);
+        if self.durability == Durability::Memory || behind <= self.forgotten {
+            return;
+        }
+        for file in self.segments.range(self.forgotten, behind - 1) {
+            file.forget();
+        }
+        self.forgotten = behind;
+    }
+
     /// Level process: brings what was released to disk now and then.
     fn sync(&mut self) {
         if self.durability != Durability::Process || !is_due(self.synced_at, self.sync_every) {
@@ -123,6 +140,7 @@ impl<S: Storage> Agent for Preparer<S> {
             return 0;
         }
         self.sync();
+        self.forget();
         usize::from(self.prepare())
     }
 

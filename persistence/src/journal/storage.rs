@@ -35,6 +35,8 @@ pub trait StorageFile: Send + Sync + 'static {
     fn read(&self, offset: u64, len: usize, into: &mut Vec<u8>);
     /// Puts everything stored and written on disk. An error is final: nothing is known about the file's bytes any more.
     fn sync(&self) -> io::Result<()>;
+    /// The file's bytes, all synced, may leave memory: they are read rarely from now on, and then from the disk. A hint.
+    fn forget(&self);
     /// Prepares a range for stores. A hint.
     fn populate(&self, offset: u64, len: u64);
 }

@@ -28,7 +28,8 @@ pub struct Options {
     pub durability: Durability,
     /// Level process: how often what was written is brought to disk.
     pub sync_every: Duration,
-    /// Level memory: at most so many bytes are kept, but three segments always.
+    /// At most so many bytes stay in memory, but the segments that are written and prepared always. At level memory the rest is gone,
+    /// at the others it is read from disk.
     pub memory_bytes: u64,
     /// 16 random bytes: the UUID of a new journal.
     pub new_uuid: [u8; 16],

@@ -380,5 +380,7 @@ impl StorageFile for CrashingFile {
         Ok(())
     }
 
+    fn forget(&self) {}
+
     fn populate(&self, _: u64, _: u64) {}
 }
