@@ -1,0 +1,103 @@
+//! loadgen against the real broker, for a moment: it checks that each message arrives once and in order, and so do these tests, on one
+//! hot thread and on several.
+
+mod broker;
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use broker::{Broker, done, refused, serve};
+use serde_json::Value;
+use tempfile::tempdir;
+
+/// loadgen's binary, beside the broker's.
+fn loadgen(arguments: &[&str]) -> Command {
+    let path = PathBuf::from(env!("CARGO_BIN_EXE_ringdove")).with_file_name("loadgen");
+    assert!(path.exists(), "build it first: cargo build --workspace --bins");
+    let mut command = Command::new(path);
+    command.args(arguments);
+    command
+}
+
+/// Starts a broker with `flags`, puts a load on it, and returns what loadgen found.
+fn run(flags: &[&str], load: &[&str]) -> Value {
+    let folder = tempdir().unwrap();
+    let data = folder.path().join("data");
+    let mut command = serve(&data);
+    // segments that a debug build on a busy machine prepares in time
+    command.args(flags).env("RINGDOVE_JOURNAL_SEGMENT_BYTES", "16MiB");
+    let broker = Broker::start(command);
+    let report = folder.path().join("report.json");
+    let mut command = loadgen(load);
+    command.args(["--addr", &broker.address.to_string(), "--warmup", "100ms", "--duration", "400ms"]);
+    done(command.arg("--admin").arg(data.join("admin.sock")).arg("--json").arg(&report));
+    broker.stop();
+    serde_json::from_str(&std::fs::read_to_string(report).unwrap()).unwrap()
+}
+
+fn checked(report: &Value, what: &str) -> u64 {
+    report["checked"][what].as_u64().unwrap()
+}
+
+#[test]
+fn pairs_on_one_thread() {
+    let report = run(&["--threads", "shared"], &["pair", "--pairs", "5", "--window", "50"]);
+    assert!(checked(&report, "sends") > 0);
+    assert_eq!(checked(&report, "sends"), checked(&report, "deliveries"));
+    assert!(report["server_cpu_s"].is_number(), "whoever listens at the admin door");
+}
+
+#[test]
+fn round_trips_across_reactors() {
+    let flags = ["--threads", "dedicated", "--reactors", "3", "--idle", "0"];
+    let report = run(&flags, &["pair", "--pairs", "6", "--payload", "5000"]);
+    assert!(report["latency"]["round trip"]["count"].as_u64() > Some(0));
+    assert_eq!(checked(&report, "sends"), checked(&report, "deliveries"));
+}
+
+#[test]
+fn groups_across_reactors_at_level_disk() {
+    let flags = ["--threads", "dedicated", "--reactors", "2", "--durability", "disk"];
+    let report = run(&flags, &["fanout", "--groups", "2", "--members", "40", "--window", "8"]);
+    assert!(checked(&report, "sends") > 0);
+    assert_eq!(checked(&report, "sends") * 39, checked(&report, "deliveries"));
+}
+
+#[test]
+fn an_open_loop_at_level_memory() {
+    let report = run(&["--durability", "memory"], &["pair", "--pairs", "4", "--rate", "500"]);
+    assert!(checked(&report, "sends") > 0);
+    assert_eq!(checked(&report, "sends"), checked(&report, "deliveries"));
+}
+
+#[test]
+fn idle_connections_are_weighed() {
+    let report = run(&[], &["idle", "--connections", "100"]);
+    assert!(report["figures"]["bytes/connection"].is_number(), "{report}");
+}
+
+#[test]
+fn the_floor_is_measured_with_the_same_loads() {
+    let folder = tempdir().unwrap();
+    let report = folder.path().join("report.json");
+    for load in [&["floor", "pair", "--pairs", "3", "--sync"][..], &["floor", "fanout", "--members", "20"]] {
+        let mut command = loadgen(load);
+        command.args(["--warmup", "50ms", "--duration", "200ms", "--server-core", "0", "--load-core", "0", "--folder"]);
+        let said = done(command.arg(folder.path()).arg("--json").arg(&report));
+        assert!(said.contains("each once and in order"), "{said}");
+        let report: Value = serde_json::from_str(&std::fs::read_to_string(&report).unwrap()).unwrap();
+        assert!(checked(&report, "deliveries") > 0);
+    }
+}
+
+#[test]
+fn a_broker_that_limits_the_rate_is_named() {
+    let folder = tempdir().unwrap();
+    let mut command = serve(&folder.path().join("data"));
+    command.env("RINGDOVE_LIMITS_RATE", "30");
+    let broker = Broker::start(command);
+    let mut command = loadgen(&["pair", "--addr", &broker.address.to_string(), "--admin"]);
+    let said = refused(command.arg(folder.path().join("data/admin.sock")));
+    assert!(said.contains("RINGDOVE_LIMITS_RATE=0"), "{said}");
+    broker.stop();
+}
