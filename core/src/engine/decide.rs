@@ -103,7 +103,7 @@ pub(super) fn change_group<'a>(
     if let Some(sent) = known(state, asker, key, || fingerprint(0, group.0, content))? {
         return Ok(Decided::Again(sent));
     }
-    let change = groups::change_of(content).ok_or(Refusal::of(Code::Invalid).field("groupChange"))?;
+    let change = groups::change_of(content).ok_or(Refusal::of(Code::Invalid).field("group_change"))?;
     groups::check(state, asker.user, group, &change, limits.group)?;
     let chat = state.group(group).map(|group| group.chat).unwrap_or_default();
     let group = if change.create { state.next_group() } else { group };

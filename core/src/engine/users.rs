@@ -85,7 +85,7 @@ pub(super) fn check(handle: &str, name: &str) -> Result<(), Refusal> {
         return Err(Refusal::of(Code::Invalid).field("handle"));
     }
     if name.len() > NAME {
-        return Err(Refusal::of(Code::TooLarge).field("name"));
+        return Err(Refusal::of(Code::Invalid).field("name"));
     }
     Ok(())
 }

@@ -15,7 +15,7 @@ use crate::tokens;
 /// Accounts that one import may make.
 const ACCOUNTS: usize = 256;
 /// Longest name of an account, in bytes.
-const NAME: usize = 128;
+const NAME: usize = 64;
 
 impl Edge {
     /// Takes a frame of the admin door.

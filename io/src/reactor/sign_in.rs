@@ -24,7 +24,7 @@ use crate::passwords::Job;
 use crate::tokens;
 
 /// Longest name of an account, in bytes.
-const NAME: usize = 128;
+const NAME: usize = 64;
 /// Longest name of a device, in bytes.
 const DEVICE_NAME: usize = 64;
 /// The request id under which the engine answers a hello: there is one at a time, and the client's own id may be absent.
