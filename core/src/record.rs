@@ -51,26 +51,24 @@ pub const fn record_len(body: usize) -> u64 {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cursor {
     next: u64,
+    /// Where the segment of `next` begins.
+    segment: u64,
     segment_bytes: u64,
 }
 
 impl Cursor {
     /// A cursor that goes on at `next`, in segments of `segment_bytes`.
     pub const fn new(next: Position, segment_bytes: u64) -> Self {
-        Self { next: next.0, segment_bytes }
+        Self { next: next.0, segment: next.0 - next.0 % segment_bytes, segment_bytes }
     }
 
     /// Position and end of a record with a body of `body` bytes; moves nothing. A record that does not fit in what is left of its
     /// segment goes to the begin of the next one.
     pub const fn place(&self, body: usize) -> (Position, Position) {
         let len = record_len(body);
-        let segment = self.next / self.segment_bytes;
-        let end_of_segment = (segment + 1) * self.segment_bytes;
-        let within = if self.next % self.segment_bytes < SEGMENT_HEADER {
-            segment * self.segment_bytes + SEGMENT_HEADER
-        } else {
-            self.next
-        };
+        let end_of_segment = self.segment + self.segment_bytes;
+        let first = self.segment + SEGMENT_HEADER;
+        let within = if self.next < first { first } else { self.next };
         let at = if within + len <= end_of_segment { within } else { end_of_segment + SEGMENT_HEADER };
         (Position(at), Position(at + len))
     }
@@ -78,6 +76,9 @@ impl Cursor {
     /// Moves behind a record that was placed.
     pub const fn advance(&mut self, end: Position) {
         self.next = end.0;
+        while self.next >= self.segment + self.segment_bytes {
+            self.segment += self.segment_bytes;
+        }
     }
 
     /// The byte behind the last record.

@@ -27,7 +27,7 @@ impl Chats {
     }
 
     pub(super) fn set(&mut self, one: UserId, other: UserId, chat: Chat) {
-        *self.of_pair.entry_or_default(pair(one, other)) = chat;
+        self.of_pair.insert(pair(one, other), chat);
     }
 
     /// All of them, in no order.

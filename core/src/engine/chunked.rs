@@ -2,7 +2,8 @@
 
 use std::hash::{BuildHasher, Hash};
 
-use hashbrown::{DefaultHashBuilder, HashMap};
+use hashbrown::hash_table::{Entry, HashTable};
+use hashbrown::{DefaultHashBuilder, Equivalent};
 
 /// Elements in a chunk. The outer list holds one pointer for each, so a million elements grow it by 8 KiB at most.
 const CHUNK: usize = 1024;
@@ -49,55 +50,59 @@ impl<T> Chunked<T> {
 /// Parts of a [`Parted`] map; a million entries rehash 4,096 at a time.
 const PARTS: usize = 256;
 
-/// A hash map in parts, each of which grows alone.
+/// A hash map in parts, each of which grows alone. A key is hashed once: the part is told by bits that the tables do not use.
 #[derive(Debug)]
 pub(super) struct Parted<K, V> {
     hasher: DefaultHashBuilder,
-    parts: Vec<HashMap<K, V>>,
+    parts: Vec<HashTable<(K, V)>>,
+}
+
+/// Which part a hash belongs to: tables use the low bits and the top ones.
+const fn part(hash: u64) -> usize {
+    (hash >> 24) as usize % PARTS
 }
 
 impl<K: Eq + Hash, V> Parted<K, V> {
     pub(super) fn new() -> Self {
-        let hasher = DefaultHashBuilder::default();
-        Self { parts: (0..PARTS).map(|_| HashMap::with_hasher(hasher.clone())).collect(), hasher }
-    }
-
-    fn part<Q: Hash + ?Sized>(&self, key: &Q) -> usize {
-        // the map itself uses the hash's low and top bits
-        (self.hasher.hash_one(key) >> 24) as usize % PARTS
+        Self { hasher: DefaultHashBuilder::default(), parts: (0..PARTS).map(|_| HashTable::new()).collect() }
     }
 
     pub(super) fn get<Q>(&self, key: &Q) -> Option<&V>
     where
-        Q: Hash + hashbrown::Equivalent<K> + ?Sized,
+        Q: Hash + Equivalent<K> + ?Sized,
     {
-        self.parts.get(self.part(key))?.get(key)
+        let hash = self.hasher.hash_one(key);
+        self.parts[part(hash)].find(hash, |(known, _)| key.equivalent(known)).map(|(_, value)| value)
     }
 
-    pub(super) fn entry_or_default(&mut self, key: K) -> &mut V
-    where
-        V: Default,
-    {
-        let part = self.part(&key);
-        self.parts[part].entry(key).or_default()
+    fn entry(&mut self, key: &K) -> Entry<'_, (K, V)> {
+        let Self { hasher, parts } = self;
+        let hash = hasher.hash_one(key);
+        parts[part(hash)].entry(hash, |(known, _)| known == key, |(known, _)| hasher.hash_one(known))
     }
 
     pub(super) fn insert(&mut self, key: K, value: V) {
-        let part = self.part(&key);
-        self.parts[part].insert(key, value);
+        match self.entry(&key) {
+            Entry::Occupied(mut entry) => entry.get_mut().1 = value,
+            Entry::Vacant(entry) => {
+                entry.insert((key, value));
+            }
+        }
     }
 
     pub(super) fn remove<Q>(&mut self, key: &Q)
     where
-        Q: Hash + hashbrown::Equivalent<K> + ?Sized,
+        Q: Hash + Equivalent<K> + ?Sized,
     {
-        let part = self.part(key);
-        self.parts[part].remove(key);
+        let hash = self.hasher.hash_one(key);
+        if let Ok(entry) = self.parts[part(hash)].find_entry(hash, |(known, _)| key.equivalent(known)) {
+            entry.remove();
+        }
     }
 
     /// All entries, in no order: sort before anything depends on it.
     pub(super) fn unordered(&self) -> impl Iterator<Item = (&K, &V)> {
-        self.parts.iter().flatten()
+        self.parts.iter().flatten().map(|(key, value)| (key, value))
     }
 }
 
@@ -124,7 +129,7 @@ mod tests {
             map.insert(n, n + 1);
         }
         assert!((0..10_000).all(|n| map.get(&n) == Some(&(n + 1))));
-        let largest = map.parts.iter().map(HashMap::len).max();
+        let largest = map.parts.iter().map(HashTable::len).max();
         assert!(largest < Some(200), "the parts are uneven: {largest:?}");
         map.remove(&7);
         assert_eq!(map.get(&7), None);

@@ -30,14 +30,14 @@ impl Default for Limits {
     }
 }
 
-/// The events of one command. Hot ones have one.
+/// The events of one command that becomes no entry.
 pub(super) type Events<'a> = SmallVec<[Event<'a>; 1]>;
 
-/// What was decided.
+/// What was decided of something that becomes an entry.
 #[derive(Debug, PartialEq)]
 pub(super) enum Decided<'a> {
     /// This happens.
-    Events(Events<'a>),
+    Happens(Event<'a>),
     /// It has happened: a retry gets the first answer.
     Again(Sent),
 }
@@ -59,7 +59,7 @@ pub(super) fn send<'a>(state: &State, asker: Asker, key: Key, to: To, body: &'a 
         Some(group) => group.chat,
         None => state.chats.get(asker.user, user),
     };
-    Ok(Decided::Events(smallvec![Event::MessageSent(LogEntry {
+    Ok(Decided::Happens(Event::MessageSent(LogEntry {
         from: asker.user.0,
         device: asker.device.0,
         key: key.0,
@@ -68,7 +68,7 @@ pub(super) fn send<'a>(state: &State, asker: Asker, key: Key, to: To, body: &'a 
         ordinal: chat.ordinal.0 + 1,
         content,
         previous: chat.last.0,
-    })]))
+    })))
 }
 
 fn recipient<'a>(state: &State, asker: UserId, to: To, body: &'a [u8]) -> Result<(UserId, GroupId, &'a [u8]), Refusal> {
@@ -107,7 +107,7 @@ pub(super) fn change_group<'a>(
     groups::check(state, asker.user, group, &change, limits.group)?;
     let chat = state.group(group).map(|group| group.chat).unwrap_or_default();
     let group = if change.create { state.next_group() } else { group };
-    Ok(Decided::Events(smallvec![Event::GroupChanged(LogEntry {
+    Ok(Decided::Happens(Event::GroupChanged(LogEntry {
         from: asker.user.0,
         device: asker.device.0,
         key: key.0,
@@ -116,7 +116,7 @@ pub(super) fn change_group<'a>(
         ordinal: chat.ordinal.0 + 1,
         content,
         previous: chat.last.0,
-    })]))
+    })))
 }
 
 /// The first answer to this key, if it has one.

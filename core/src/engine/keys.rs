@@ -37,6 +37,9 @@ pub(super) enum Known {
 #[derive(Debug, Default)]
 pub(super) struct Keys {
     kept: VecDeque<Sent>,
+    /// Key and time of the oldest one that is kept. They are looked at with every send, and stand in memory that nobody
+    /// has touched for a thousand sends: they are fetched one send ahead, when nobody waits for them.
+    oldest: (Key, Time),
     highest: u64,
     forgotten: u64,
 }
@@ -55,12 +58,13 @@ impl Keys {
     }
 
     pub(super) fn remember(&mut self, sent: Sent) {
-        while let Some(oldest) = self.kept.front() {
-            if self.kept.len() < KEPT && oldest.time.0 + KEPT_MS > sent.time.0 {
-                break;
-            }
-            self.forgotten = self.forgotten.max(oldest.key.0);
+        while !self.kept.is_empty() && (self.kept.len() >= KEPT || self.oldest.1.0 + KEPT_MS <= sent.time.0) {
+            self.forgotten = self.forgotten.max(self.oldest.0.0);
             self.kept.pop_front();
+            self.oldest = self.kept.front().map_or_else(Default::default, |oldest| (oldest.key, oldest.time));
+        }
+        if self.kept.is_empty() {
+            self.oldest = (sent.key, sent.time);
         }
         self.highest = self.highest.max(sent.key.0);
         self.kept.push_back(sent);

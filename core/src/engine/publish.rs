@@ -8,6 +8,7 @@ use super::state::{Listener, State};
 use crate::ids::{ConnectionId, Epoch, GroupId, Ordinal, Time, UserId, Version};
 use crate::record::{Cursor, MAX_BODY, RecordHead};
 use crate::rings::{Answer, AnswerBody, CommitProducer, Delivery, Progress, RECIPIENTS, Recipient};
+use crate::wire::record::LogEntry;
 use crate::wire::{Code, Refusal};
 
 /// One command takes at most so many slots at once; a larger fan-out goes on in later turns.
@@ -153,47 +154,45 @@ impl Publisher {
             });
         }
         let head = RecordHead { position, epoch: self.epoch, time };
-        let delivery = delivery_of(events, time);
         self.cursor.advance(end);
 
         let told = &mut self.fan_out.told;
-        let mut audience = Audience { sessions, told, from: delivery.from, answered, own: Version(0) };
+        let mut audience = Audience { sessions, told, from: sender_of(events), answered, own: Version(0) };
         for event in events {
             state.apply(head, event, &mut audience);
         }
         let own = audience.own;
-        let answer = answer(Published { head, own, ordinal: delivery.ordinal, group: delivery.group });
-        self.begin(head, delivery, content, answer);
-        Ok(())
-    }
 
-    fn begin(&mut self, head: RecordHead, delivery: Delivery, content: (u32, u32), answer: Option<Answer>) {
         let Self { commit, body, fan_out, .. } = self;
         let total: usize = fan_out.told.iter().map(|(list, _)| list.len()).sum();
-        let mut answer = answer;
+        // made once: in the slot itself, unless the fan-out goes on behind it
+        let answer =
+            |delivery: &Delivery| answer(Published { head, own, ordinal: delivery.ordinal, group: delivery.group });
+        let mut answer = Some(answer);
         let published = commit.try_publish(|slot| {
             slot.record = Some(head);
             slot.record_len = body.len() as u32;
             slot.set_payload(body);
             slot.content = content;
-            slot.delivery = delivery;
+            set_delivery(&mut slot.delivery, events, time);
             hand_over(&mut fan_out.told, &mut slot.recipients);
             if total <= RECIPIENTS {
-                slot.answer = answer.take();
+                slot.answer = answer.take().and_then(|answer| answer(&slot.delivery));
             }
         });
         assert!(published, "the engine decided without credit");
         self.published += 1;
         if total <= RECIPIENTS {
             fan_out.told.iter_mut().for_each(forget);
-            return;
+            return Ok(());
         }
         fan_out.pending = true;
-        fan_out.delivery = delivery;
+        set_delivery(&mut fan_out.delivery, events, time);
         fan_out.content.clear();
         fan_out.content.extend_from_slice(&body[content.0 as usize..content.1 as usize]);
-        fan_out.answer = answer;
+        fan_out.answer = answer.take().and_then(|answer| answer(&fan_out.delivery));
         self.go_on();
+        Ok(())
     }
 
     /// Goes on with a fan-out as far as the ring has room.
@@ -246,17 +245,30 @@ fn forget((list, done): &mut (Vec<Recipient>, usize)) {
     *done = 0;
 }
 
-fn delivery_of(events: &[Event<'_>], time: Time) -> Delivery {
+/// The entry among the events, if there is one: it comes first.
+fn entry_of<'a>(events: &'a [Event<'_>]) -> Option<&'a LogEntry<'a>> {
     match events.first() {
-        Some(Event::MessageSent(entry) | Event::GroupChanged(entry)) => Delivery {
-            from: UserId(entry.from),
-            user: UserId(entry.user),
-            group: GroupId(entry.group),
-            ordinal: Ordinal(entry.ordinal),
-            time,
-        },
-        _ => Delivery::default(),
+        Some(Event::MessageSent(entry) | Event::GroupChanged(entry)) => Some(entry),
+        _ => None,
     }
+}
+
+fn sender_of(events: &[Event<'_>]) -> UserId {
+    UserId(entry_of(events).map_or(0, |entry| entry.from))
+}
+
+/// Fills in who is told what. Field by field: a struct that is built elsewhere and copied right away makes the processor wait for
+/// its own stores.
+fn set_delivery(delivery: &mut Delivery, events: &[Event<'_>], time: Time) {
+    let Some(entry) = entry_of(events) else {
+        *delivery = Delivery::default();
+        return;
+    };
+    delivery.from = UserId(entry.from);
+    delivery.user = UserId(entry.user);
+    delivery.group = GroupId(entry.group);
+    delivery.ordinal = Ordinal(entry.ordinal);
+    delivery.time = time;
 }
 
 /// The answer to a send.

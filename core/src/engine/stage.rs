@@ -219,7 +219,7 @@ impl Desk {
             Command::Send { key, to } => self.send(slot, asker, key, to, body),
             Command::ChangeGroup { key, group } => {
                 let decided = decide::change_group(&self.state, &self.limits, asker, key, group, body)?;
-                self.entry(slot, asker, decided, None)
+                self.entry(slot, asker, &decided, None)
             }
             Command::Sync { since, limit } => self.sync(slot, asker, since, limit),
             Command::Bye { all_devices } => self.bye(slot, asker, all_devices),
@@ -240,16 +240,13 @@ impl Desk {
     ) -> Result<(), Refusal> {
         let decided = decide::send(&self.state, asker, key, to, body)?;
         let named = match (&decided, to) {
-            (Decided::Events(events), To::Handle(_)) => events.first().and_then(|event| match event {
-                Event::MessageSent(entry) => Some(UserId(entry.user)),
-                _ => None,
-            }),
+            (Decided::Happens(Event::MessageSent(entry)), To::Handle(_)) => Some(UserId(entry.user)),
             (Decided::Again(_), To::Handle(length)) => {
                 std::str::from_utf8(&body[..length as usize]).ok().and_then(|handle| self.state.find(handle))
             }
             _ => None,
         };
-        self.entry(slot, asker, decided, named)
+        self.entry(slot, asker, &decided, named)
     }
 
     /// An entry happens, or a retry gets the first answer.
@@ -257,11 +254,11 @@ impl Desk {
         &mut self,
         slot: &InboundSlot,
         asker: Asker,
-        decided: Decided<'_>,
+        decided: &Decided<'_>,
         named: Option<UserId>,
     ) -> Result<(), Refusal> {
-        let events = match decided {
-            Decided::Events(events) => events,
+        let event = match decided {
+            Decided::Happens(event) => event,
             Decided::Again(sent) => {
                 self.answer(
                     slot,
@@ -277,12 +274,12 @@ impl Desk {
                 return Ok(());
             }
         };
-        debug_assert!(events.len() == 1 && asker.user != UserId(0));
+        debug_assert!(asker.user != UserId(0));
         let made = self.state.next_group();
         // a send without an id comes back as news, so that the sender's versions have no hole
         let answered = (slot.request != 0).then_some(slot.connection);
         let (connection, request) = (slot.connection, slot.request);
-        let act = Act { events: &events, time: self.clock, room: Room::Ordinary, answered };
+        let act = Act { events: std::slice::from_ref(event), time: self.clock, room: Room::Ordinary, answered };
         self.publisher.record(&mut self.state, &self.sessions, act, |published| {
             answered.map(|_| entry_answer(connection, request, published, named, published.group == made))
         })

@@ -211,7 +211,7 @@ impl CommitSlot {
         self.content = (0, 0);
         self.answer = None;
         self.page.clear();
-        self.payload.set(&[]);
+        self.payload.clear();
         for list in &mut self.recipients {
             list.clear();
         }

@@ -139,6 +139,8 @@ pub struct InboundSlot {
     /// What is asked for.
     pub command: Command,
     small: Vec<u8>,
+    /// The cell may hold a body. Most slots do not, and are spared an atomic swap on either side.
+    is_large: bool,
     #[allow(clippy::box_collection, reason = "one thin pointer, so that the cell is lock-free")]
     large: AtomicCell<Option<Box<Vec<u8>>>>,
 }
@@ -151,7 +153,7 @@ impl InboundSlot {
 
     /// A larger body. It is taken out, so that its memory goes back as soon as it has been used.
     pub fn take_large(&self) -> Option<Box<Vec<u8>>> {
-        self.large.take()
+        if self.is_large { self.large.take() } else { None }
     }
 
     /// A copy that outlives the slot; a larger body moves into it.
@@ -163,13 +165,16 @@ impl InboundSlot {
             time: self.time,
             command: self.command.clone(),
             small: self.small.clone(),
-            large: AtomicCell::new(self.large.take()),
+            is_large: self.is_large,
+            large: AtomicCell::new(self.take_large()),
         }
     }
 
     /// Fills in the body of at most [`LARGE_BODY`] bytes.
     pub fn set_body(&mut self, body: &[u8]) {
-        self.large.store(None);
+        if std::mem::take(&mut self.is_large) {
+            self.large.store(None);
+        }
         self.small.clear();
         self.small.extend_from_slice(body);
     }
@@ -177,6 +182,7 @@ impl InboundSlot {
     /// Moves a larger body in; its bytes were taken from the ring's [`ByteBudget`] before.
     pub fn set_large(&mut self, body: Box<Vec<u8>>) {
         self.small.clear();
+        self.is_large = true;
         self.large.store(Some(body));
     }
 }

@@ -47,13 +47,20 @@ impl Payload {
         Self { small: Vec::with_capacity(bytes), ..Self::default() }
     }
 
+    /// Empties it. No reader is there.
+    pub(super) fn clear(&mut self) {
+        self.small.clear();
+        if std::mem::take(&mut self.is_large) {
+            *self.passed.get_mut() = 0;
+            *self.large.get_mut() = None;
+        }
+    }
+
     /// Replaces the bytes. No reader is there.
     pub(super) fn set(&mut self, bytes: &[u8]) {
-        self.small.clear();
-        *self.passed.get_mut() = 0;
-        self.is_large = bytes.len() > AT_REST;
-        *self.large.get_mut() = None;
-        if self.is_large {
+        self.clear();
+        if bytes.len() > AT_REST {
+            self.is_large = true;
             *self.large.get_mut() = Some(Arc::from(bytes));
         } else {
             self.small.extend_from_slice(bytes);

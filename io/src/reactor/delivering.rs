@@ -13,46 +13,52 @@ use crate::counters::Counter;
 /// Bytes of version, tags and lengths in front of a shared tail, at most.
 pub(super) const PUSH_HEAD: usize = 24;
 
-/// The part of an entry that its recipients share, as one of two groups of them sees it.
+/// The part of an entry that its recipients share: as everyone else sees it, and as the sender's own devices see it. Each is
+/// encoded when the first one needs it.
 #[derive(Default)]
 pub(super) struct Tails {
-    /// As everyone else sees it.
     others: Vec<u8>,
-    /// As the sender's own devices see it.
     own: Vec<u8>,
 }
 
 impl Tails {
-    /// Encodes the entry for whoever gets it.
-    fn put(&mut self, delivery: &Delivery, content: &[u8]) {
-        let Delivery { from: UserId(from), user: UserId(user), group: GroupId(group), ordinal, time } = *delivery;
-        // nobody is not the sender: any viewer who is not stands for all of them
-        for (tail, viewer) in [(&mut self.others, 0), (&mut self.own, from)] {
-            tail.clear();
-            hot::put_tail(tail, Names::for_viewer(viewer, from, user, group), ordinal.0, time.0, content);
+    /// Another entry is told.
+    fn clear(&mut self) {
+        self.others.clear();
+        self.own.clear();
+    }
+
+    /// The entry's tail, for the sender's own devices or for anyone else.
+    fn of(&mut self, own: bool, slot: &CommitSlot) -> &[u8] {
+        let tail = if own { &mut self.own } else { &mut self.others };
+        if tail.is_empty() {
+            let Delivery { from: UserId(from), user: UserId(user), group: GroupId(group), ordinal, time } =
+                slot.delivery;
+            // nobody is not the sender: any viewer who is not stands for all of them
+            let names = Names::for_viewer(if own { from } else { 0 }, from, user, group);
+            hot::put_tail(tail, names, ordinal.0, time.0, &slot.content());
         }
+        tail
     }
 }
 
 impl Edge {
     /// Writes what a slot says to this reactor's connections. Returns how many were written to.
-    pub(super) fn deliver(&mut self, slot: &CommitSlot) -> usize {
+    pub(super) fn deliver(&mut self, slot: &CommitSlot, tails: &mut Tails) -> usize {
         let mut count = 0;
         if let Some(recipients) = slot.recipients.get(usize::from(self.index))
             && !recipients.is_empty()
         {
-            let mut tails = std::mem::take(&mut self.tails);
-            tails.put(&slot.delivery, &slot.content());
+            tails.clear();
             for recipient in recipients {
-                self.push(recipient, if recipient.is_own() { &tails.own } else { &tails.others });
+                self.push(recipient, tails.of(recipient.is_own(), slot));
             }
-            self.tails = tails;
             count += recipients.len();
         }
         if let Some(answer) = &slot.answer
             && answer.connection.reactor == self.index
         {
-            self.answer(slot, answer);
+            self.answer(slot, answer, tails);
             count += 1;
         }
         count
@@ -94,7 +100,7 @@ impl Edge {
         self.owe_notice(key);
     }
 
-    fn answer(&mut self, slot: &CommitSlot, answer: &Answer) {
+    fn answer(&mut self, slot: &CommitSlot, answer: &Answer, tails: &mut Tails) {
         let key = answer.connection.key;
         let Some(connection) = self.connections.get_mut(key as usize) else {
             return self.output.counters.count(Counter::Stale);
@@ -111,7 +117,7 @@ impl Edge {
         }
         match &answer.body {
             AnswerBody::Done => self.answer_done(key, id),
-            AnswerBody::Entry { .. } => self.answer_entry(key, slot, answer),
+            AnswerBody::Entry { .. } => self.answer_entry(key, slot, answer, tails),
             AnswerBody::Refused(refusal) => self.answer_refused(key, id, refusal),
             AnswerBody::Challenge(challenge) => self.challenged(key, challenge),
             AnswerBody::Welcome(welcome) => self.welcome(key, welcome),
@@ -140,14 +146,11 @@ impl Edge {
         }
     }
 
-    fn answer_entry(&mut self, key: u32, slot: &CommitSlot, answer: &Answer) {
+    fn answer_entry(&mut self, key: u32, slot: &CommitSlot, answer: &Answer, tails: &mut Tails) {
         let AnswerBody::Entry { version, ordinal, time, position, user, group } = answer.body else { return };
         if answer.request == 0 {
-            let mut tails = std::mem::take(&mut self.tails);
-            tails.put(&slot.delivery, &slot.content());
-            self.push_entry(key, version, &tails.own);
-            self.tails = tails;
-            return;
+            tails.clear();
+            return self.push_entry(key, version, tails.of(true, slot));
         }
         let Some(connection) = self.connections.get_mut(key as usize) else { return };
         connection.head = connection.head.max(version);

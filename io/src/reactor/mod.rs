@@ -122,6 +122,7 @@ pub struct Reactor {
     commits: CommitConsumer,
     commit_space: Arc<SpaceSignal>,
     letters: Receiver<Letter>,
+    tails: Tails,
     edge: Edge,
 }
 
@@ -156,7 +157,6 @@ pub(crate) struct Edge {
     phase: Phase,
     buffer: Vec<u8>,
     content: Vec<u8>,
-    tails: Tails,
 }
 
 impl Reactor {
@@ -197,7 +197,6 @@ impl Reactor {
             phase: Phase::Running,
             buffer,
             content: Vec::new(),
-            tails: Tails::default(),
             config,
         };
         Ok(Self {
@@ -208,6 +207,7 @@ impl Reactor {
             commits: seams.commits,
             commit_space: seams.commit_space,
             letters,
+            tails: Tails::default(),
             edge,
         })
     }
@@ -236,10 +236,10 @@ impl Reactor {
     }
 
     fn drain_commits(&mut self) -> usize {
-        let (commits, edge) = (&mut self.commits, &mut self.edge);
+        let Self { commits, edge, tails, .. } = self;
         let (mut slots, mut writes) = (0, 0);
         while writes < WRITES {
-            let taken = commits.take(SLOTS, |slot| writes += edge.deliver(slot));
+            let taken = commits.take(SLOTS, |slot| writes += edge.deliver(slot, tails));
             slots += taken;
             if taken < SLOTS as usize {
                 break;

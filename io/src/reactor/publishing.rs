@@ -29,9 +29,16 @@ impl Edge {
 
     /// Publishes a connection's request and counts it as unanswered. Returns false, with nothing changed, if the ring is full.
     pub(super) fn request(&mut self, key: u32, request: u32, command: Command, body: &[u8]) -> bool {
+        let mut command = Some(command);
+        self.request_put(key, request, |slot| *slot = command.take().unwrap_or_default(), body)
+    }
+
+    /// The same, with the command written where it belongs by `put`, which is called once at most: a hot command is not built here to be
+    /// copied there.
+    pub(super) fn request_put(&mut self, key: u32, request: u32, put: impl FnMut(&mut Command), body: &[u8]) -> bool {
         let Some(connection) = self.connections.get(key as usize) else { return true };
         let envelope = self.envelope(key, connection, request);
-        if !self.publish(envelope, &mut Some(command), body) {
+        if !self.publish(&envelope, put, body) {
             return false;
         }
         let now = self.clock.tick();
@@ -49,7 +56,8 @@ impl Edge {
     /// Publishes a command that no socket can be made to wait for, now or later, in order.
     pub(super) fn publish_surely(&mut self, envelope: Envelope, command: Command) {
         let mut command = Some(command);
-        if !self.pending.is_empty() || !self.publish(envelope, &mut command, &[]) {
+        let put = |slot: &mut Command| *slot = command.take().unwrap_or_default();
+        if !self.pending.is_empty() || !self.publish(&envelope, put, &[]) {
             self.pending.extend(command.map(|command| (envelope, command)));
         }
     }
@@ -59,7 +67,7 @@ impl Edge {
         let mut went = 0;
         while let Some((envelope, command)) = self.pending.pop_front() {
             let mut command = Some(command);
-            if !self.publish(envelope, &mut command, &[]) {
+            if !self.publish(&envelope, |slot| *slot = command.take().unwrap_or_default(), &[]) {
                 if let Some(command) = command {
                     self.pending.push_front((envelope, command));
                 }
@@ -70,14 +78,14 @@ impl Edge {
         went
     }
 
-    /// Publishes, or returns false with the command still in its place.
-    fn publish(&mut self, envelope: Envelope, command: &mut Option<Command>, body: &[u8]) -> bool {
-        if self.try_publish(envelope, command, body) {
+    /// Publishes, or returns false without having called `put`.
+    fn publish(&mut self, envelope: &Envelope, mut put: impl FnMut(&mut Command), body: &[u8]) -> bool {
+        if self.try_publish(envelope, &mut put, body) {
             return true;
         }
         // whoever frees a slot between here and our sleep rings our bell
         self.space.wait();
-        if self.try_publish(envelope, command, body) {
+        if self.try_publish(envelope, &mut put, body) {
             return true;
         }
         self.output.counters.count(Counter::RingFull);
@@ -85,7 +93,7 @@ impl Edge {
         false
     }
 
-    fn try_publish(&mut self, envelope: Envelope, command: &mut Option<Command>, body: &[u8]) -> bool {
+    fn try_publish(&mut self, envelope: &Envelope, put: &mut impl FnMut(&mut Command), body: &[u8]) -> bool {
         // everything that may allocate or fail is done before the slot is claimed
         let mut large = None;
         if body.len() > LARGE_BODY {
@@ -99,7 +107,7 @@ impl Edge {
             slot.request = envelope.request;
             slot.ack = envelope.ack;
             slot.time = envelope.time;
-            slot.command = command.take().unwrap_or_default();
+            put(&mut slot.command);
             match large.take() {
                 Some(body) => slot.set_large(body),
                 None => slot.set_body(body),

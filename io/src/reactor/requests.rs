@@ -152,7 +152,8 @@ impl Edge {
         let mut content = std::mem::take(&mut self.content);
         content.clear();
         hot::put_text_content(&mut content, send.text);
-        let step = self.publish_send(key, id, Command::Send { key: Key(send.key), to }, &content);
+        let put = |slot: &mut Command| *slot = Command::Send { key: Key(send.key), to };
+        let step = self.publish_send(key, id, put, &content);
         self.content = content;
         step
     }
@@ -174,17 +175,18 @@ impl Edge {
         }
         // never the client's bytes: an unknown field of a send may mean something in an entry
         hot::canonical_content(&mut content, send);
-        let step = self.publish_send(key, id, command, &content);
+        let mut command = Some(command);
+        let step = self.publish_send(key, id, |slot| *slot = command.take().unwrap_or_default(), &content);
         self.content = content;
         step
     }
 
-    fn publish_send(&mut self, key: u32, id: u32, command: Command, content: &[u8]) -> Step {
+    fn publish_send(&mut self, key: u32, id: u32, put: impl FnMut(&mut Command), content: &[u8]) -> Step {
         let before = match self.allow(key) {
             Ok(before) => before,
             Err(retry_ms) => return self.refuse(key, id, Refusal::of(Code::RateLimited).retry(retry_ms)),
         };
-        if self.request(key, id, command, content) {
+        if self.request_put(key, id, put, content) {
             return Step::Next;
         }
         if let Some(connection) = self.connections.get_mut(key as usize) {

@@ -100,9 +100,14 @@ const SYNCED_AT: usize = 32;
 const HEADER_CRC_AT: usize = 40;
 
 impl RecordBytes {
-    /// The header of a record of events, and its own CRC for the chain.
-    pub(crate) fn encode(head: RecordHead, body: &[u8], synced: Position, chain: u32) -> ([u8; HEADER_BYTES], u32) {
-        let mut bytes = [0; HEADER_BYTES];
+    /// Writes the header of a record of events into `bytes`, which are zero, and returns its own CRC for the chain.
+    pub(crate) fn encode(
+        bytes: &mut [u8; HEADER_BYTES],
+        head: RecordHead,
+        body: &[u8],
+        synced: Position,
+        chain: u32,
+    ) -> u32 {
         bytes[..4].copy_from_slice(&(body.len() as u32).to_le_bytes());
         bytes[KIND_AT..][..2].copy_from_slice(&KIND_EVENTS.to_le_bytes());
         bytes[POSITION_AT..][..8].copy_from_slice(&head.position.0.to_le_bytes());
@@ -112,7 +117,7 @@ impl RecordBytes {
         bytes[SYNCED_AT..][..8].copy_from_slice(&synced.0.to_le_bytes());
         let crc = crc32c::crc32c_append(chain, &bytes[..HEADER_CRC_AT]);
         bytes[HEADER_CRC_AT..][..4].copy_from_slice(&crc.to_le_bytes());
-        (bytes, crc)
+        crc
     }
 
     /// Whether the header is whole and follows the one with the CRC `chain`.

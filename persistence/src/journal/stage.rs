@@ -75,6 +75,8 @@ struct Writer<S: Storage> {
     durability: Durability,
     file: Arc<S::File>,
     index: u64,
+    /// Position of the file's first byte.
+    base: u64,
     /// CRC of the last header of this epoch, 0 before its first.
     chain: u32,
     /// Offset behind the last record, in the segment.
@@ -96,12 +98,14 @@ impl<S: Storage> Journal<S> {
     ) -> io::Result<Self> {
         let index = next.0 / segments.bytes;
         let file = segments.get(index).ok_or(io::ErrorKind::NotFound)?;
-        let end = next.0 % segments.bytes;
+        let segments_bytes = segments.bytes;
+        let end = next.0 % segments_bytes;
         let writer = Writer {
             segments,
             durability,
             file,
             index,
+            base: index * segments_bytes,
             chain,
             end,
             populated: end,
@@ -199,12 +203,13 @@ impl<S: Storage> Writer<S> {
     /// Writes one record where the engine placed it, and returns its end.
     fn append(&mut self, head: RecordHead, body: &[u8]) -> Result<Position, Fault> {
         let bytes = self.segments.bytes;
-        let (index, offset) = (head.position.0 / bytes, head.position.0 % bytes);
-        if index != self.index {
-            self.turn_page(index)?;
+        if head.position.0 - self.base >= bytes {
+            self.turn_page(head.position.0 / bytes)?;
         }
+        let offset = head.position.0 - self.base;
         assert!(offset >= self.end, "the engine placed a record into another: {offset} < {}", self.end);
-        let (header, crc) = RecordBytes::encode(head, body, self.synced, self.chain);
+        let mut header = [0; HEADER_BYTES];
+        let crc = RecordBytes::encode(&mut header, head, body, self.synced, self.chain);
         let len = record_len(body.len());
         if self.durability == Durability::Disk {
             if self.batch.is_empty() {
@@ -240,6 +245,7 @@ impl<S: Storage> Writer<S> {
         };
         self.file = self.segments.get(index).ok_or_else(missing)?;
         self.index = index;
+        self.base = index * self.segments.bytes;
         self.end = 0;
         self.populated = 0;
         Ok(())
