@@ -2,7 +2,8 @@
 
 use prost::Message;
 use ringdove_core::wire::frame::{Split, put_length, split};
-use ringdove_core::wire::{hot, json, v1};
+use ringdove_core::wire::hot::{self, Tail};
+use ringdove_core::wire::{json, v1};
 
 fn bytes(hex: &str) -> Vec<u8> {
     hex.split_whitespace().map(|byte| u8::from_str_radix(byte, 16).expect("hex")).collect()
@@ -100,14 +101,15 @@ fn the_hot_encoders_write_the_same_bytes() {
     hot::put_text_content(&mut content, "hi");
     let tail = |viewer| {
         let mut tail = Vec::new();
-        hot::put_tail(&mut tail, hot::Names::for_viewer(viewer, 8, 7, 0), 12, TIME, &content);
+        let names = hot::Names::for_viewer(viewer, 8, 7, 0);
+        hot::NewTail { names, ordinal: 12, time: TIME, content: &content }.put(&mut tail);
         tail
     };
     let mut out = Vec::new();
-    hot::put_push(&mut out, 99, &tail(7));
+    hot::put_push(&mut out, 99, &*tail(7));
     assert_eq!(out, bytes("13 12 11 08 63 10 08 28 0c 30 fb c4 b7 b1 a0 34 42 02 68 69"));
     out.clear();
-    hot::put_push(&mut out, 42, &tail(8));
+    hot::put_push(&mut out, 42, &*tail(8));
     assert_eq!(out, bytes("13 12 11 08 2a 18 07 28 0c 30 fb c4 b7 b1 a0 34 42 02 68 69"));
     out.clear();
     let sent = hot::SentEntry { version: 42, ordinal: 12, time: TIME, position: 40_960, ..hot::SentEntry::default() };
@@ -121,7 +123,8 @@ fn the_hot_encoders_write_the_same_bytes() {
     for (version, ordinal, text) in [(100, 13, "a"), (0, 14, "b")] {
         let (mut content, mut tail) = (Vec::new(), Vec::new());
         hot::put_text_content(&mut content, text);
-        hot::put_tail(&mut tail, hot::Names::for_viewer(7, 8, 7, 0), ordinal, TIME, &content);
+        let names = hot::Names::for_viewer(7, 8, 7, 0);
+        hot::NewTail { names, ordinal, time: TIME, content: &content }.put(&mut tail);
         hot::put_listed(&mut list, version, &tail);
     }
     hot::put_entries(&mut out, 3, &list, false, false, 0);

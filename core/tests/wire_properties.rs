@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use prost::Message;
 use ringdove_core::ids::WIRE_BOUND;
 use ringdove_core::wire::frame::{Split, split};
-use ringdove_core::wire::hot::{self, HotClient, HotTo, Names, SentEntry};
+use ringdove_core::wire::hot::{self, HotClient, HotTo, Names, SentEntry, Tail};
 use ringdove_core::wire::record::{self, LogEntry};
 use ringdove_core::wire::{Code, json, log, v1};
 
@@ -120,8 +120,10 @@ proptest! {
         let names = Names { from: values[0], user: values[1], group: 0 };
         let (mut content, mut tail, mut out) = (Vec::new(), Vec::new(), Vec::new());
         hot::put_text_content(&mut content, &text);
-        hot::put_tail(&mut tail, names, values[2], values[3], &content);
-        hot::put_push(&mut out, values[4], &tail);
+        let new = hot::NewTail { names, ordinal: values[2], time: values[3], content: &content };
+        new.put(&mut tail);
+        prop_assert_eq!(new.size(), tail.len());
+        hot::put_push(&mut out, values[4], &*tail);
         let Some(v1::server_frame::Body::Entry(entry)) = entry_of(&out).body else { panic!("no entry") };
         let read = (entry.version, entry.from, entry.ordinal, entry.time, entry.text);
         prop_assert_eq!(read, (values[4], values[0], values[2], values[3], text));

@@ -8,6 +8,9 @@ use crate::ids::{Key, Ordinal, Position, Time, Version};
 pub(super) const KEPT_MS: u64 = 600_000;
 /// ... and at most so many for a device.
 const KEPT: usize = 1024;
+/// Of these, so many are forgotten at once. They stand in memory that nobody has touched for a thousand sends: read in a row, they
+/// come without waiting; one by one, each send would wait for memory.
+const SWEPT: usize = 128;
 
 /// The first answer to a send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,9 +40,8 @@ pub(super) enum Known {
 #[derive(Debug, Default)]
 pub(super) struct Keys {
     kept: VecDeque<Sent>,
-    /// Key and time of the oldest one that is kept. They are looked at with every send, and stand in memory that nobody
-    /// has touched for a thousand sends: they are fetched one send ahead, when nobody waits for them.
-    oldest: (Key, Time),
+    /// When the oldest one that is kept was sent.
+    oldest: Time,
     highest: u64,
     forgotten: u64,
 }
@@ -58,16 +60,23 @@ impl Keys {
     }
 
     pub(super) fn remember(&mut self, sent: Sent) {
-        while !self.kept.is_empty() && (self.kept.len() >= KEPT || self.oldest.1.0 + KEPT_MS <= sent.time.0) {
-            self.forgotten = self.forgotten.max(self.oldest.0.0);
-            self.kept.pop_front();
-            self.oldest = self.kept.front().map_or_else(Default::default, |oldest| (oldest.key, oldest.time));
+        if self.kept.len() >= KEPT || self.oldest.0 + KEPT_MS <= sent.time.0 {
+            self.forget(sent.time);
         }
         if self.kept.is_empty() {
-            self.oldest = (sent.key, sent.time);
+            self.oldest = sent.time;
         }
         self.highest = self.highest.max(sent.key.0);
         self.kept.push_back(sent);
+    }
+
+    fn forget(&mut self, now: Time) {
+        let old = self.kept.partition_point(|sent| sent.time.0 + KEPT_MS <= now.0);
+        let swept = if self.kept.len() >= KEPT { SWEPT } else { 0 };
+        for sent in self.kept.drain(..old.max(swept)) {
+            self.forgotten = self.forgotten.max(sent.key.0);
+        }
+        self.oldest = self.kept.front().map_or(Time(0), |oldest| oldest.time);
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Sent> {
@@ -113,7 +122,11 @@ mod tests {
         for key in 1..=3000 {
             keys.remember(sent(key, 0));
         }
-        assert_eq!(keys.iter().count(), KEPT);
+        assert!((KEPT - SWEPT..=KEPT).contains(&keys.iter().count()));
+        assert_eq!(
+            keys.look_up(Key(3001 - (KEPT - SWEPT) as u64)),
+            Known::Again(sent(3001 - (KEPT - SWEPT) as u64, 0))
+        );
         assert_eq!(keys.look_up(Key(1)), Known::TooLate);
         assert_eq!(keys.look_up(Key(3000)), Known::Again(sent(3000, 0)));
     }

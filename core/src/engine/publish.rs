@@ -97,7 +97,7 @@ impl Publisher {
     pub(super) fn new(commit: CommitProducer, cursor: Cursor, epoch: Epoch, progress: Arc<Progress>) -> Self {
         let told = (0..commit.reactors()).map(|_| (Vec::new(), 0)).collect();
         let fan_out = FanOut { told, ..FanOut::default() };
-        Self { commit, cursor, epoch, progress, body: Vec::with_capacity(MAX_BODY), fan_out, published: 0 }
+        Self { commit, cursor, epoch, progress, body: Vec::new(), fan_out, published: 0 }
     }
 
     pub(super) fn epoch(&self) -> Epoch {
@@ -169,10 +169,14 @@ impl Publisher {
         let answer =
             |delivery: &Delivery| answer(Published { head, own, ordinal: delivery.ordinal, group: delivery.group });
         let mut answer = Some(answer);
+        if total > RECIPIENTS {
+            fan_out.content.clear();
+            fan_out.content.extend_from_slice(&body[content.0 as usize..content.1 as usize]);
+        }
         let published = commit.try_publish(|slot| {
             slot.record = Some(head);
             slot.record_len = body.len() as u32;
-            slot.set_payload(body);
+            slot.take_payload(body);
             slot.content = content;
             set_delivery(&mut slot.delivery, events, time);
             hand_over(&mut fan_out.told, &mut slot.recipients);
@@ -188,8 +192,6 @@ impl Publisher {
         }
         fan_out.pending = true;
         set_delivery(&mut fan_out.delivery, events, time);
-        fan_out.content.clear();
-        fan_out.content.extend_from_slice(&body[content.0 as usize..content.1 as usize]);
         fan_out.answer = answer.take().and_then(|answer| answer(&fan_out.delivery));
         self.go_on();
         Ok(())

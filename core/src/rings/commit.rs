@@ -9,7 +9,7 @@ use disruptor::{
     SingleProducerBarrier, build_single_producer,
 };
 
-use super::payload::{Bytes, Payload};
+use super::payload::{AT_FIRST, Bytes, Payload};
 use crate::ids::{ConnectionId, DeviceId, Epoch, GroupId, Ordinal, Position, Time, UserId, Version};
 use crate::record::RecordHead;
 use crate::wire::Refusal;
@@ -204,6 +204,11 @@ impl CommitSlot {
         self.payload.set(bytes);
     }
 
+    /// The same, without a copy if the buffer is of an ordinary size. It comes back empty.
+    pub fn take_payload(&mut self, bytes: &mut Vec<u8>) {
+        self.payload.exchange(bytes);
+    }
+
     /// Empties the slot, keeping its buffers up to what it may keep at rest.
     pub fn reset(&mut self) {
         self.record = None;
@@ -293,7 +298,7 @@ impl CommitConsumer {
 /// Makes the commit ring: `size` slots (a power of two), read by the journal and then by `reactors` reactors.
 pub fn commit_ring(size: usize, reactors: usize) -> (CommitProducer, CommitGate, Vec<CommitConsumer>) {
     let factory = || CommitSlot {
-        payload: Payload::with_capacity(256),
+        payload: Payload::with_capacity(AT_FIRST),
         recipients: vec![Vec::with_capacity(4); reactors],
         ..CommitSlot::default()
     };

@@ -170,13 +170,18 @@ impl InboundSlot {
         }
     }
 
-    /// Fills in the body of at most [`LARGE_BODY`] bytes.
-    pub fn set_body(&mut self, body: &[u8]) {
+    /// The buffer for a body of at most [`LARGE_BODY`] bytes, emptied.
+    pub fn body_mut(&mut self) -> &mut Vec<u8> {
         if std::mem::take(&mut self.is_large) {
             self.large.store(None);
         }
         self.small.clear();
-        self.small.extend_from_slice(body);
+        &mut self.small
+    }
+
+    /// Fills in the body of at most [`LARGE_BODY`] bytes.
+    pub fn set_body(&mut self, body: &[u8]) {
+        self.body_mut().extend_from_slice(body);
     }
 
     /// Moves a larger body in; its bytes were taken from the ring's [`ByteBudget`] before.

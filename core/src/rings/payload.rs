@@ -9,6 +9,9 @@ use parking_lot::Mutex;
 /// What a slot keeps at rest. A ring of 1,024 slots that kept bodies of 64 KiB would hold 64 MiB for ever.
 pub(super) const AT_REST: usize = 4096;
 
+/// What a buffer has that was not needed for more yet.
+pub(super) const AT_FIRST: usize = 256;
+
 /// Bytes that one writer sets and several readers read.
 ///
 /// The lock is taken for large bytes only, by each reader for as long as it takes to clone a pointer: a slot cannot know
@@ -67,6 +70,17 @@ impl Payload {
         }
     }
 
+    /// Takes the bytes out of the buffer, without a copy where it may keep the buffer; the slot's own one is left instead, empty.
+    pub(super) fn exchange(&mut self, bytes: &mut Vec<u8>) {
+        if bytes.capacity() > AT_REST {
+            self.set(bytes);
+            *bytes = Vec::with_capacity(AT_FIRST);
+        } else {
+            self.clear();
+            std::mem::swap(&mut self.small, bytes);
+        }
+    }
+
     /// Part of the bytes; none where they do not reach.
     pub(super) fn part(&self, range: Range<usize>) -> Bytes<'_> {
         let large = if self.is_large { self.large.lock().clone() } else { None };
@@ -105,6 +119,17 @@ mod tests {
         assert_eq!(&*kept, [7, 7], "who reads still has it");
         assert!(payload.part(0..2).is_empty());
         assert!(payload.large.lock().is_none());
+
+        let mut buffer = b"exchanged".to_vec();
+        payload.exchange(&mut buffer);
+        assert!(buffer.is_empty());
+        assert_eq!(&*payload.part(0..9), b"exchanged");
+        let mut buffer = Vec::with_capacity(AT_REST + 1);
+        buffer.push(1);
+        payload.exchange(&mut buffer);
+        assert!(buffer.is_empty());
+        assert_eq!(&*payload.part(0..1), [1]);
+        assert!(payload.small.capacity() <= AT_REST, "a slot takes no buffer that is larger than it may keep");
 
         payload.set(b"small again");
         assert_eq!(&*payload.part(0..5), b"small");

@@ -167,6 +167,11 @@ pub fn check(frame: &v1::ClientFrame) -> Result<(), Refusal> {
     }
 }
 
+/// Bytes that [`put_text_content`] appends.
+pub const fn text_content_len(text: &str) -> usize {
+    1 + varint_len(text.len() as u64) + text.len()
+}
+
 /// Appends field 8: the content of a text message.
 pub fn put_text_content(out: &mut Vec<u8>, text: &str) {
     out.push(TEXT);
@@ -217,23 +222,66 @@ impl Names {
     }
 }
 
-/// Appends fields 2 and up of an entry: the same for many readers.
-pub fn put_tail(out: &mut Vec<u8>, names: Names, ordinal: u64, time: u64, content: &[u8]) {
-    for (tag, value) in [(FROM, names.from), (USER, names.user), (GROUP, names.group), (ORDINAL, ordinal), (TIME, time)]
-    {
-        put_number(out, tag, value);
+/// Fields 2 and up of an entry: encoded once for many readers, or right where they are wanted for a single one.
+pub trait Tail {
+    /// Bytes that [`Tail::put`] appends.
+    fn size(&self) -> usize;
+    /// Appends them.
+    fn put(&self, out: &mut Vec<u8>);
+}
+
+/// An encoded tail.
+impl Tail for [u8] {
+    fn size(&self) -> usize {
+        self.len()
     }
-    out.extend_from_slice(content);
+
+    fn put(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self);
+    }
+}
+
+/// A tail that is not encoded yet.
+#[derive(Clone, Copy, Debug)]
+pub struct NewTail<'a> {
+    /// Whom it names.
+    pub names: Names,
+    /// Its number in the conversation.
+    pub ordinal: u64,
+    /// When, in ms since 1970.
+    pub time: u64,
+    /// Fields 8 to 18, encoded.
+    pub content: &'a [u8],
+}
+
+impl NewTail<'_> {
+    const fn fields(&self) -> [(u8, u64); 5] {
+        let Names { from, user, group } = self.names;
+        [(FROM, from), (USER, user), (GROUP, group), (ORDINAL, self.ordinal), (TIME, self.time)]
+    }
+}
+
+impl Tail for NewTail<'_> {
+    fn size(&self) -> usize {
+        self.fields().iter().map(|(_, value)| number_len(*value)).sum::<usize>() + self.content.len()
+    }
+
+    fn put(&self, out: &mut Vec<u8>) {
+        for (tag, value) in self.fields() {
+            put_number(out, tag, value);
+        }
+        out.extend_from_slice(self.content);
+    }
 }
 
 /// Appends a pushed entry, with its length: a head of a few bytes, then the tail.
-pub fn put_push(out: &mut Vec<u8>, version: u64, tail: &[u8]) {
-    let entry = number_len(version) + tail.len();
+pub fn put_push(out: &mut Vec<u8>, version: u64, tail: &(impl Tail + ?Sized)) {
+    let entry = number_len(version) + tail.size();
     put_length(out, 1 + varint_len(entry as u64) + entry);
     out.push(ENTRY);
     put_varint(out, entry as u64);
     put_number(out, VERSION, version);
-    out.extend_from_slice(tail);
+    tail.put(out);
 }
 
 /// Appends one element of `Entries.list`; version 0: one more than the element before it.

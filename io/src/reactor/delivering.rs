@@ -3,7 +3,7 @@
 use ringdove_core::ids::{GroupId, UserId, Version};
 use ringdove_core::rings::{Answer, AnswerBody, CommitSlot, Delivery, Recipient};
 use ringdove_core::wire::Refusal;
-use ringdove_core::wire::hot::{self, Names, SentEntry};
+use ringdove_core::wire::hot::{self, Names, NewTail, SentEntry, Tail};
 
 use super::Edge;
 use super::output::put_refusal;
@@ -13,7 +13,7 @@ use crate::counters::Counter;
 /// Bytes of version, tags and lengths in front of a shared tail, at most.
 pub(super) const PUSH_HEAD: usize = 24;
 
-/// The part of an entry that its recipients share: as everyone else sees it, and as the sender's own devices see it. Each is
+/// The part of an entry that several recipients share: as everyone else sees it, and as the sender's own devices see it. Each is
 /// encoded when the first one needs it.
 #[derive(Default)]
 pub(super) struct Tails {
@@ -32,39 +32,46 @@ impl Tails {
     fn of(&mut self, own: bool, slot: &CommitSlot) -> &[u8] {
         let tail = if own { &mut self.own } else { &mut self.others };
         if tail.is_empty() {
-            let Delivery { from: UserId(from), user: UserId(user), group: GroupId(group), ordinal, time } =
-                slot.delivery;
-            // nobody is not the sender: any viewer who is not stands for all of them
-            let names = Names::for_viewer(if own { from } else { 0 }, from, user, group);
-            hot::put_tail(tail, names, ordinal.0, time.0, &slot.content());
+            new_tail(own, &slot.delivery, &slot.content()).put(tail);
         }
         tail
     }
+}
+
+/// The entry's tail, for the sender's own devices or for anyone else.
+fn new_tail<'a>(own: bool, delivery: &Delivery, content: &'a [u8]) -> NewTail<'a> {
+    let Delivery { from: UserId(from), user: UserId(user), group: GroupId(group), ordinal, time } = *delivery;
+    // nobody is not the sender: any viewer who is not stands for all of them
+    let names = Names::for_viewer(if own { from } else { 0 }, from, user, group);
+    NewTail { names, ordinal: ordinal.0, time: time.0, content }
 }
 
 impl Edge {
     /// Writes what a slot says to this reactor's connections. Returns how many were written to.
     pub(super) fn deliver(&mut self, slot: &CommitSlot, tails: &mut Tails) -> usize {
         let mut count = 0;
-        if let Some(recipients) = slot.recipients.get(usize::from(self.index))
-            && !recipients.is_empty()
-        {
-            tails.clear();
-            for recipient in recipients {
-                self.push(recipient, tails.of(recipient.is_own(), slot));
+        let recipients = slot.recipients.get(usize::from(self.index)).map_or(&[][..], Vec::as_slice);
+        match recipients {
+            [] => {}
+            [one] => self.push(one, &new_tail(one.is_own(), &slot.delivery, &slot.content())),
+            many => {
+                tails.clear();
+                for recipient in many {
+                    self.push(recipient, tails.of(recipient.is_own(), slot));
+                }
             }
-            count += recipients.len();
         }
+        count += recipients.len();
         if let Some(answer) = &slot.answer
             && answer.connection.reactor == self.index
         {
-            self.answer(slot, answer, tails);
+            self.answer(slot, answer);
             count += 1;
         }
         count
     }
 
-    fn push(&mut self, recipient: &Recipient, tail: &[u8]) {
+    fn push(&mut self, recipient: &Recipient, tail: &(impl Tail + ?Sized)) {
         let key = recipient.key();
         match self.connections.get_mut(key as usize) {
             Some(connection) if connection.generation == recipient.generation => {}
@@ -74,13 +81,13 @@ impl Edge {
     }
 
     /// Writes an entry as news, or leaves it out if the connection is behind or quiet.
-    fn push_entry(&mut self, key: u32, version: Version, tail: &[u8]) {
+    fn push_entry(&mut self, key: u32, version: Version, tail: &(impl Tail + ?Sized)) {
         let Some(connection) = self.connections.get_mut(key as usize) else { return };
         if !connection.stage.is_signed_in() {
             return;
         }
         connection.head = connection.head.max(version);
-        let (size, bound, quiet) = (tail.len() + PUSH_HEAD, self.output.bound, connection.quiet);
+        let (size, bound, quiet) = (tail.size() + PUSH_HEAD, self.output.bound, connection.quiet);
         if let Some(pull) = connection.pull() {
             // in NOTICE mode the page ends LIVE, and what came meanwhile is told by a notice
             if !quiet {
@@ -100,7 +107,7 @@ impl Edge {
         self.owe_notice(key);
     }
 
-    fn answer(&mut self, slot: &CommitSlot, answer: &Answer, tails: &mut Tails) {
+    fn answer(&mut self, slot: &CommitSlot, answer: &Answer) {
         let key = answer.connection.key;
         let Some(connection) = self.connections.get_mut(key as usize) else {
             return self.output.counters.count(Counter::Stale);
@@ -117,7 +124,7 @@ impl Edge {
         }
         match &answer.body {
             AnswerBody::Done => self.answer_done(key, id),
-            AnswerBody::Entry { .. } => self.answer_entry(key, slot, answer, tails),
+            AnswerBody::Entry { .. } => self.answer_entry(key, slot, answer),
             AnswerBody::Refused(refusal) => self.answer_refused(key, id, refusal),
             AnswerBody::Challenge(challenge) => self.challenged(key, challenge),
             AnswerBody::Welcome(welcome) => self.welcome(key, welcome),
@@ -146,11 +153,10 @@ impl Edge {
         }
     }
 
-    fn answer_entry(&mut self, key: u32, slot: &CommitSlot, answer: &Answer, tails: &mut Tails) {
+    fn answer_entry(&mut self, key: u32, slot: &CommitSlot, answer: &Answer) {
         let AnswerBody::Entry { version, ordinal, time, position, user, group } = answer.body else { return };
         if answer.request == 0 {
-            tails.clear();
-            return self.push_entry(key, version, tails.of(true, slot));
+            return self.push_entry(key, version, &new_tail(true, &slot.delivery, &slot.content()));
         }
         let Some(connection) = self.connections.get_mut(key as usize) else { return };
         connection.head = connection.head.max(version);

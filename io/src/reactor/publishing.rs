@@ -2,6 +2,7 @@
 
 use ringdove_core::ids::{ConnectionId, Time, Version};
 use ringdove_core::rings::{Command, LARGE_BODY};
+use ringdove_core::wire::hot;
 
 use super::Edge;
 use crate::connection::Connection;
@@ -14,6 +15,33 @@ pub(super) struct Envelope {
     pub request: u32,
     pub ack: Version,
     pub time: Time,
+}
+
+/// A command's body, written into its slot without a stop between.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Body<'a> {
+    /// As it is.
+    Bytes(&'a [u8]),
+    /// The content of a text message.
+    Text(&'a str),
+}
+
+impl Body<'_> {
+    const NONE: Self = Body::Bytes(&[]);
+
+    fn len(self) -> usize {
+        match self {
+            Body::Bytes(bytes) => bytes.len(),
+            Body::Text(text) => hot::text_content_len(text),
+        }
+    }
+
+    fn put(self, out: &mut Vec<u8>) {
+        match self {
+            Body::Bytes(bytes) => out.extend_from_slice(bytes),
+            Body::Text(text) => hot::put_text_content(out, text),
+        }
+    }
 }
 
 impl Edge {
@@ -30,12 +58,18 @@ impl Edge {
     /// Publishes a connection's request and counts it as unanswered. Returns false, with nothing changed, if the ring is full.
     pub(super) fn request(&mut self, key: u32, request: u32, command: Command, body: &[u8]) -> bool {
         let mut command = Some(command);
-        self.request_put(key, request, |slot| *slot = command.take().unwrap_or_default(), body)
+        self.request_put(key, request, |slot| *slot = command.take().unwrap_or_default(), Body::Bytes(body))
     }
 
     /// The same, with the command written where it belongs by `put`, which is called once at most: a hot command is not built here to be
     /// copied there.
-    pub(super) fn request_put(&mut self, key: u32, request: u32, put: impl FnMut(&mut Command), body: &[u8]) -> bool {
+    pub(super) fn request_put(
+        &mut self,
+        key: u32,
+        request: u32,
+        put: impl FnMut(&mut Command),
+        body: Body<'_>,
+    ) -> bool {
         let Some(connection) = self.connections.get(key as usize) else { return true };
         let envelope = self.envelope(key, connection, request);
         if !self.publish(&envelope, put, body) {
@@ -57,7 +91,7 @@ impl Edge {
     pub(super) fn publish_surely(&mut self, envelope: Envelope, command: Command) {
         let mut command = Some(command);
         let put = |slot: &mut Command| *slot = command.take().unwrap_or_default();
-        if !self.pending.is_empty() || !self.publish(&envelope, put, &[]) {
+        if !self.pending.is_empty() || !self.publish(&envelope, put, Body::NONE) {
             self.pending.extend(command.map(|command| (envelope, command)));
         }
     }
@@ -67,7 +101,7 @@ impl Edge {
         let mut went = 0;
         while let Some((envelope, command)) = self.pending.pop_front() {
             let mut command = Some(command);
-            if !self.publish(&envelope, |slot| *slot = command.take().unwrap_or_default(), &[]) {
+            if !self.publish(&envelope, |slot| *slot = command.take().unwrap_or_default(), Body::NONE) {
                 if let Some(command) = command {
                     self.pending.push_front((envelope, command));
                 }
@@ -79,7 +113,7 @@ impl Edge {
     }
 
     /// Publishes, or returns false without having called `put`.
-    fn publish(&mut self, envelope: &Envelope, mut put: impl FnMut(&mut Command), body: &[u8]) -> bool {
+    fn publish(&mut self, envelope: &Envelope, mut put: impl FnMut(&mut Command), body: Body<'_>) -> bool {
         if self.try_publish(envelope, &mut put, body) {
             return true;
         }
@@ -93,14 +127,17 @@ impl Edge {
         false
     }
 
-    fn try_publish(&mut self, envelope: &Envelope, put: &mut impl FnMut(&mut Command), body: &[u8]) -> bool {
+    fn try_publish(&mut self, envelope: &Envelope, put: &mut impl FnMut(&mut Command), body: Body<'_>) -> bool {
         // everything that may allocate or fail is done before the slot is claimed
         let mut large = None;
-        if body.len() > LARGE_BODY {
-            if !self.inbound.budget().take(body.len()) {
+        let len = body.len();
+        if len > LARGE_BODY {
+            if !self.inbound.budget().take(len) {
                 return false;
             }
-            large = Some(Box::new(body.to_vec()));
+            let mut bytes = Box::new(Vec::with_capacity(len));
+            body.put(&mut bytes);
+            large = Some(bytes);
         }
         let done = self.inbound.try_publish(|slot| {
             slot.connection = envelope.connection;
@@ -109,15 +146,15 @@ impl Edge {
             slot.time = envelope.time;
             put(&mut slot.command);
             match large.take() {
-                Some(body) => slot.set_large(body),
-                None => slot.set_body(body),
+                Some(large) => slot.set_large(large),
+                None => body.put(slot.body_mut()),
             }
         });
         if done {
             self.published = true;
             self.output.counters.count(Counter::Commands);
-        } else if body.len() > LARGE_BODY {
-            self.inbound.budget().give_back(body.len());
+        } else if len > LARGE_BODY {
+            self.inbound.budget().give_back(len);
         }
         done
     }

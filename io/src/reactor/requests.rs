@@ -9,6 +9,7 @@ use ringdove_core::wire::{Code, Refusal, json, v1};
 
 use super::Edge;
 use super::output::put_refusal;
+use super::publishing::Body;
 use super::reading::Step;
 use crate::connection::Stage;
 use crate::counters::Counter;
@@ -149,13 +150,8 @@ impl Edge {
         if let Err(refused) = self.check_text(send.text) {
             return self.refuse(key, id, refused);
         }
-        let mut content = std::mem::take(&mut self.content);
-        content.clear();
-        hot::put_text_content(&mut content, send.text);
         let put = |slot: &mut Command| *slot = Command::Send { key: Key(send.key), to };
-        let step = self.publish_send(key, id, put, &content);
-        self.content = content;
-        step
+        self.publish_send(key, id, put, Body::Text(send.text))
     }
 
     /// A send in full.
@@ -176,12 +172,12 @@ impl Edge {
         // never the client's bytes: an unknown field of a send may mean something in an entry
         hot::canonical_content(&mut content, send);
         let mut command = Some(command);
-        let step = self.publish_send(key, id, |slot| *slot = command.take().unwrap_or_default(), &content);
+        let step = self.publish_send(key, id, |slot| *slot = command.take().unwrap_or_default(), Body::Bytes(&content));
         self.content = content;
         step
     }
 
-    fn publish_send(&mut self, key: u32, id: u32, put: impl FnMut(&mut Command), content: &[u8]) -> Step {
+    fn publish_send(&mut self, key: u32, id: u32, put: impl FnMut(&mut Command), content: Body<'_>) -> Step {
         let before = match self.allow(key) {
             Ok(before) => before,
             Err(retry_ms) => return self.refuse(key, id, Refusal::of(Code::RateLimited).retry(retry_ms)),
