@@ -154,7 +154,7 @@ fn build<S: Storage>(
 
     let shutdown = Arc::new(Shutdown::new());
     let progress = Arc::clone(&opened.progress);
-    let (inbound, engine_inbound) = inbound_ring(INBOUND_SLOTS, INBOUND_LARGE_BYTES);
+    let (inbounds, engine_inbound) = inbound_ring(INBOUND_SLOTS, INBOUND_LARGE_BYTES, reactors);
     let (commit, gate, commits) = commit_ring(COMMIT_SLOTS, reactors);
     let spaces: Vec<_> = reactor_bells.iter().map(|bell| Arc::new(SpaceSignal::new(Arc::clone(bell)))).collect();
     let commit_space = Arc::new(SpaceSignal::new(Arc::clone(&engine_place.bell)));
@@ -199,10 +199,10 @@ fn build<S: Storage>(
     let reactor_config = Arc::new(reactor_config(config, opened.start.epoch));
     let admission = Arc::new(Admission::new(connections as usize, config.limits.connections_per_address));
     let mut edges = Vec::with_capacity(reactors);
-    for (index, (poller, commits)) in pollers.into_iter().zip(commits).enumerate() {
+    for (index, ((poller, inbound), commits)) in pollers.into_iter().zip(inbounds).zip(commits).enumerate() {
         let seams = Seams {
             poller,
-            inbound: inbound.clone(),
+            inbound,
             commits,
             space: Arc::clone(&spaces[index]),
             commit_space: Arc::clone(&commit_space),
@@ -216,7 +216,6 @@ fn build<S: Storage>(
         };
         edges.push(Reactor::new(index as u8, Arc::clone(&reactor_config), seams).map_err(words)?);
     }
-    drop(inbound);
     let (first, others) = edges.split_at_mut(1);
     first[0].open(doors, &others.iter().collect::<Vec<_>>()).map_err(words)?;
 

@@ -47,7 +47,7 @@ impl Pipeline {
         let quiet = || Arc::new(Doorbell::new(Box::new(|| ())));
         let shutdown = Arc::new(Shutdown::new());
         let progress = Arc::clone(&opened.progress);
-        let (inbound, engine_inbound) = inbound_ring(SLOTS, 1 << 20);
+        let (mut inbound, engine_inbound) = inbound_ring(SLOTS, 1 << 20, 1);
         let (commit, gate, mut commits) = commit_ring(SLOTS, 1);
         let space = Arc::new(SpaceSignal::new(Arc::clone(&bell)));
         let commit_space = Arc::new(SpaceSignal::new(Arc::clone(&bell)));
@@ -86,7 +86,7 @@ impl Pipeline {
         config.ack_alone_ms = ACK_ALONE_MS;
         let seams = Seams {
             poller,
-            inbound,
+            inbound: inbound.remove(0),
             commits: commits.remove(0),
             space,
             commit_space,

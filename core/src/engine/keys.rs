@@ -71,10 +71,12 @@ impl Keys {
     }
 
     fn forget(&mut self, now: Time) {
-        let old = self.kept.partition_point(|sent| sent.time.0 + KEPT_MS <= now.0);
-        let swept = if self.kept.len() >= KEPT { SWEPT } else { 0 };
-        for sent in self.kept.drain(..old.max(swept)) {
-            self.forgotten = self.forgotten.max(sent.key.0);
+        let most = if self.kept.len() >= KEPT { KEPT - SWEPT } else { KEPT };
+        while let Some(oldest) = self.kept.front()
+            && (self.kept.len() > most || oldest.time.0 + KEPT_MS <= now.0)
+        {
+            self.forgotten = self.forgotten.max(oldest.key.0);
+            self.kept.pop_front();
         }
         self.oldest = self.kept.front().map_or(Time(0), |oldest| oldest.time);
     }

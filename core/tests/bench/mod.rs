@@ -37,7 +37,7 @@ pub struct Seen {
 
 impl Bench {
     pub fn new(limits: Limits, commit_slots: usize, batch: u64) -> Self {
-        let (inbound, consumer) = inbound_ring(256, 1 << 20);
+        let (mut inbound, consumer) = inbound_ring(256, 1 << 20, 1);
         let (commit, gate, mut reactors) = commit_ring(commit_slots, 1);
         let bell = || Arc::new(Doorbell::new(Box::new(|| ())));
         let progress = Arc::new(Progress::new(Position(0), Position(1 << 40)));
@@ -52,7 +52,7 @@ impl Bench {
         };
         let start = Start { cursor: Cursor::new(Position(0), SEGMENT), epoch: Epoch(1), time: Time(0) };
         let engine = Engine::new(State::new(1024, 1 << 24), limits, start, batch, ties);
-        Self { engine, inbound, gate, consumer: reactors.remove(0), records: Vec::new(), progress }
+        Self { engine, inbound: inbound.remove(0), gate, consumer: reactors.remove(0), records: Vec::new(), progress }
     }
 
     pub fn put(&mut self, connection: u32, request: u32, command: Command, body: &[u8]) {

@@ -111,7 +111,7 @@ impl Bench {
         let waker = poller.waker();
         let bell = Arc::new(Doorbell::new(Box::new(move || waker.wake().unwrap())));
         let quiet = || Arc::new(Doorbell::new(Box::new(|| ())));
-        let (inbound, inbound_consumer) = inbound_ring(setup.inbound, setup.large);
+        let (mut inbound, inbound_consumer) = inbound_ring(setup.inbound, setup.large, 1);
         let (commits, gate, mut consumers) = commit_ring(64, 1);
         let space = Arc::new(SpaceSignal::new(Arc::clone(&bell)));
         let progress = Arc::new(Progress::new(Position(64), Position(1 << 20)));
@@ -124,7 +124,7 @@ impl Bench {
         let pages = PageReader::new(queue, Box::new(journal.clone()), Arc::clone(&shutdown));
         let seams = Seams {
             poller,
-            inbound,
+            inbound: inbound.remove(0),
             commits: consumers.remove(0),
             space: Arc::clone(&space),
             commit_space: Arc::new(SpaceSignal::new(quiet())),
