@@ -1,6 +1,6 @@
 //! The loop that owns everything: what is typed, what is heard, and what is due.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
@@ -52,8 +52,8 @@ pub(super) struct Conversation {
     /// Counts connections.
     nth: u32,
     id: u32,
-    /// Requests for sends that wait for their answers, by their keys.
-    asked: HashMap<u32, u64>,
+    /// The request of the send that is on its way, and its key. One at a time: if the server is busy for it, nothing overtakes it.
+    asked: Option<(u32, u64)>,
     syncing: bool,
     /// The first sync of a connection tells what was missed.
     missed: Option<u64>,
@@ -78,7 +78,7 @@ impl Conversation {
             link: None,
             nth: 0,
             id: HELLO_ID + 1,
-            asked: HashMap::new(),
+            asked: None,
             syncing: false,
             missed: None,
             current: None,
@@ -163,10 +163,11 @@ impl Conversation {
         self.link = Some(writer);
         self.syncing = syncing;
         self.missed = syncing.then_some(0);
-        self.asked.clear();
+        self.asked = None;
         self.id = HELLO_ID + 1;
         self.retry_at = None;
-        self.send_all()
+        self.send_next();
+        Ok(())
     }
 
     fn wait(&self) -> Duration {
@@ -180,7 +181,7 @@ impl Conversation {
         let now = Instant::now();
         if self.retry_at.is_some_and(|at| at <= now) {
             self.retry_at = None;
-            if self.link.is_some() { self.send_all()? } else { self.reconnect()? }
+            if self.link.is_some() { self.send_next() } else { self.reconnect()? }
         }
         if self.ack_due.is_some_and(|at| at <= now) {
             self.acknowledge();
@@ -219,16 +220,15 @@ impl Conversation {
         self.ask(Request::Sync(v1::Sync { since, limit: 0 }));
     }
 
-    /// Sends what has no answer yet, in order, with its old keys.
-    fn send_all(&mut self) -> Result<(), String> {
-        for send in self.book.page.unanswered.clone() {
-            if !self.asked.values().any(|key| *key == send.key) {
-                let key = send.key;
-                let id = self.ask(Request::Send(send));
-                self.asked.insert(id, key);
-            }
+    /// Sends the oldest of what has no answer yet, with its old key, unless it is on its way or has to wait.
+    fn send_next(&mut self) {
+        if self.asked.is_some() || self.retry_at.is_some() {
+            return;
         }
-        Ok(())
+        if let Some(send) = self.book.page.unanswered.first().cloned() {
+            let key = send.key;
+            self.asked = Some((self.ask(Request::Send(send)), key));
+        }
     }
 
     fn say(&mut self, send: v1::Send) -> Result<(), String> {
@@ -236,7 +236,8 @@ impl Conversation {
         self.book.page.unanswered.push(v1::Send { key, ..send });
         // on disk first: a send that is forgotten cannot be sent again
         self.book.save()?;
-        if self.retry_at.is_none() { self.send_all() } else { Ok(()) }
+        self.send_next();
+        Ok(())
     }
 
     fn handle_lines(&mut self) -> Result<Next, String> {
@@ -376,7 +377,7 @@ impl Conversation {
     }
 
     fn answered(&mut self, id: u32, entry: &v1::Entry) -> Result<(), String> {
-        let Some(key) = self.asked.remove(&id) else { return Ok(()) };
+        let Some((_, key)) = self.asked.take_if(|(asked, _)| *asked == id) else { return Ok(()) };
         let page = &mut self.book.page;
         let Some(place) = page.unanswered.iter().position(|send| send.key == key) else { return Ok(()) };
         let send = page.unanswered.remove(place);
@@ -389,7 +390,9 @@ impl Conversation {
         }
         // what one has typed stands on the terminal already
         self.apply(entry.clone(), false)?;
-        self.book.save()
+        self.book.save()?;
+        self.send_next();
+        Ok(())
     }
 
     fn refused(&mut self, id: u32, refusal: &v1::Refusal) -> Result<(), String> {
@@ -398,7 +401,7 @@ impl Conversation {
             (self.syncing, self.missed) = (false, None);
             return Ok(());
         }
-        let Some(key) = self.asked.remove(&id) else {
+        let Some((_, key)) = self.asked.take_if(|(asked, _)| *asked == id) else {
             println!("-- {}", no(refusal));
             return Ok(());
         };
@@ -409,7 +412,9 @@ impl Conversation {
         }
         println!("-- not sent: {}", no(refusal));
         self.book.page.unanswered.retain(|send| send.key != key);
-        self.book.save()
+        self.book.save()?;
+        self.send_next();
+        Ok(())
     }
 
     /// The code's class says what to do.

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, channel};
 
 use tempfile::tempdir;
 
-use crate::broker::{Broker, PATIENCE, ringdove, serve_at};
+use crate::broker::{Broker, PATIENCE, ringdove, serve, serve_at};
 
 /// Someone at a terminal.
 struct Person {
@@ -114,6 +114,28 @@ fn a_restart_of_the_broker_loses_nothing() {
     assert!(line.ends_with("u512: two"), "{line}");
     ann.types("three");
     assert!(bob.sees("u512: ").ends_with("three"), "two came once");
+    ann.leaves();
+    bob.leaves();
+    broker.stop();
+}
+
+/// What is refused for now is sent again, and nothing that was typed later overtakes it.
+#[test]
+fn a_rate_limit_changes_no_order() {
+    let folder = tempdir().unwrap();
+    let home = folder.path().join("home");
+    let mut command = serve(&folder.path().join("data"));
+    command.env("RINGDOVE_LIMITS_RATE", "20").env("RINGDOVE_LIMITS_BURST", "2");
+    let broker = Broker::start(command);
+    let bob = Person::sits_down(&broker, &home, "bob");
+    let mut ann = Person::sits_down(&broker, &home, "ann");
+    ann.types("@bob line 0");
+    (1..10).for_each(|nth| ann.types(&format!("line {nth}")));
+    ann.sees("trying again");
+    for nth in 0..10 {
+        let line = bob.sees("line");
+        assert!(line.ends_with(&format!("line {nth}")), "{line}");
+    }
     ann.leaves();
     bob.leaves();
     broker.stop();
