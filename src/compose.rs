@@ -73,13 +73,13 @@ impl Broker {
     /// Waits until everything has drained, is on disk, and all threads have ended.
     ///
     /// # Errors
-    /// The note of an orderly end could not be written.
+    /// The note of an orderly end could not be written, or must not: a thread panicked, which in a release build ends the process at once.
     pub fn join(self) -> Result<(), String> {
-        for thread in self.threads {
-            // a thread that panicked has said so already
-            let _ = thread.join();
-        }
+        let panicked = self.threads.into_iter().filter_map(|thread| thread.join().err()).count();
         self.passwords.join();
+        if panicked > 0 {
+            return Err("a thread panicked: this is no orderly end".into());
+        }
         (self.close)()
     }
 }
