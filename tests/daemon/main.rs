@@ -6,7 +6,7 @@ mod chatting;
 mod client;
 mod crash;
 mod damage;
-mod disk_full;
 mod ending;
+mod file_systems;
 mod slow_reader;
 mod starting;
