@@ -11,10 +11,12 @@ use broker::{done, refused, ringdove};
 use tempfile::tempdir;
 
 const PAGE: &str = include_str!("../docs/configuration.md");
+/// It has an example of a file too, and names keys in its text.
+const OPERATING: &str = include_str!("../docs/operating.md");
 /// Variables that are no keys.
 const OTHERS: [&str; 2] = ["RINGDOVE_CONFIG", "RINGDOVE_PASSWORD"];
 /// Files whose names look like keys.
-const FILES: [&str; 1] = ["journal.toml"];
+const FILES: [&str; 2] = ["journal.toml", "journal.toml.tmp"];
 
 /// What the page says of a key.
 #[derive(Debug)]
@@ -159,9 +161,9 @@ fn write(folder: &Path, name: &str, text: &str) -> PathBuf {
 #[test]
 fn the_examples_do_what_the_page_says() {
     let folder = tempdir().unwrap();
-    let examples = blocks(PAGE, "toml");
-    assert!(!examples.is_empty());
-    for example in &examples {
+    let (examples, others) = (blocks(PAGE, "toml"), blocks(OPERATING, "toml"));
+    assert!(!examples.is_empty() && !others.is_empty());
+    for example in examples.iter().chain(&others) {
         write(folder.path(), "ringdove.toml", example);
         let said = done(ringdove(["config", "check", "--config", "ringdove.toml"]).current_dir(&folder));
         assert!(PAGE.contains(&said), "{said}");
@@ -193,7 +195,7 @@ fn the_wrong_example_is_refused_as_shown() {
     assert_eq!(said, *shown);
 }
 
-/// Also in the running text no key and no variable is named that does not exist.
+/// Also in the running text, and on the page for operators, no key and no variable is named that does not exist.
 #[test]
 fn nothing_is_named_that_does_not_exist() {
     let rows = rows();
@@ -201,7 +203,7 @@ fn nothing_is_named_that_does_not_exist() {
     let tables: BTreeSet<&str> = rows.keys().filter_map(|key| key.split_once('.')).map(|(table, _)| table).collect();
     // what is shown as wrong is wrong
     let wrong = blocks(PAGE, "text refused").concat();
-    let page = PAGE.replace(&wrong, "");
+    let page = PAGE.replace(&wrong, "") + OPERATING;
     for word in words(&page, |letter| letter.is_ascii_alphanumeric() || letter == '_') {
         assert!(word == "RINGDOVE" || !word.starts_with("RINGDOVE_") || variables.contains(word), "{word}");
     }
