@@ -25,6 +25,7 @@ use ringdove_io::{
 use ringdove_persistence::{Durability, Fault, FileStorage, Opened, Options, Storage, Ties, open_memory, recover};
 
 use crate::config::{Config, Threads};
+use crate::terminal::tell;
 use crate::threads::{Crew, Idle, Sleeper, start};
 
 /// Commands that wait for the engine at most.
@@ -37,6 +38,9 @@ const COMMIT_SLOTS: usize = 256;
 const BATCH: u64 = 256;
 /// Pages that wait for the page reader at most.
 const PAGES: usize = 1024;
+
+/// Bytes of a Unix socket's path at most (unix(7), without the zero at its end).
+const SOCKET_PATH: usize = 107;
 
 /// A broker that runs.
 pub struct Broker {
@@ -90,6 +94,12 @@ impl Broker {
 /// What stands in the way, in words for an operator.
 pub fn run(config: &Config, connections: u32) -> Result<Broker, String> {
     let admin = config.data.join("admin.sock");
+    if admin.as_os_str().len() > SOCKET_PATH {
+        let (path, len) = (admin.display(), admin.as_os_str().len());
+        return Err(format!(
+            "{path} has {len} bytes, but a Unix socket's path at most {SOCKET_PATH}: choose a shorter data folder"
+        ));
+    }
     // before the journal is read: a taken port is said at once
     let doors = Doors::open(config.listen, Some(&admin)).map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => format!("{} is taken: something else listens there already", config.listen),
@@ -99,6 +109,13 @@ pub fn run(config: &Config, connections: u32) -> Result<Broker, String> {
     let mut state = State::new(config.limits.window as usize, config.limits.windows_bytes as usize);
     match config.durability {
         Durability::Memory => {
+            let unread = config.data.join("journal");
+            if unread.exists() {
+                tracing::warn!(
+                    "level memory: the journal in {} is not read; its accounts are unknown",
+                    unread.display()
+                );
+            }
             let opened = open_memory(options).map_err(|error| error.to_string())?;
             build(config, connections, doors, state, opened)
         }
@@ -114,12 +131,12 @@ pub fn run(config: &Config, connections: u32) -> Result<Broker, String> {
             });
             bar.finish_and_clear();
             let opened = opened.map_err(|error| error.to_string())?;
-            if let Some(cut) = &opened.cut {
-                tracing::warn!(
-                    "the journal's tail was torn and has been cut: {cut}; devices sync afresh in a new epoch"
-                );
+            let epoch = opened.start.epoch.0;
+            if let Some(why) = opened.new_epoch {
+                let cut = opened.cut.as_ref().map(|cut| format!(": {cut}")).unwrap_or_default();
+                tracing::warn!("{why}{cut}; epoch {epoch} begins, in which devices sync afresh");
             }
-            tracing::info!(records = opened.records, accounts = state.accounts(), "the journal was read");
+            tracing::info!(records = opened.records, accounts = state.accounts(), epoch, "the journal was read");
             build(config, connections, doors, state, opened)
         }
     }
@@ -271,7 +288,7 @@ fn bell_of_poll(poller: &Poller) -> Arc<Doorbell> {
 /// The journal broke: nothing may be told any more that is not durable, so the process ends.
 fn end_with(fault: Fault) {
     tracing::error!(what = fault.what, error = %fault.error, "the journal cannot go on; ending without telling anyone more");
-    eprintln!("ringdove: the journal cannot go on: {}: {}", fault.what, fault.error);
+    tell!("ringdove: the journal cannot go on: {}: {}", fault.what, fault.error);
     std::process::exit(1);
 }
 

@@ -3,11 +3,12 @@
 use std::io::{self, BufWriter, Write};
 
 use ringdove_core::ids::Position;
-use ringdove_persistence::{dump, repair, verify};
+use ringdove_persistence::{dump, journal_is_there, repair, verify};
 
 use crate::admin::released;
 use crate::command_line::LogCommand;
 use crate::lock::DataLock;
+use crate::terminal::say;
 
 /// Does it.
 ///
@@ -17,12 +18,17 @@ pub fn run(command: LogCommand) -> Result<(), String> {
     match command {
         LogCommand::Verify(folder) => {
             let report = verify(&folder.data, released(&folder.data)?).map_err(|error| error.to_string())?;
-            println!(
+            say!(
                 "whole: {} records in {} segments, epoch {}, up to position {}, on disk up to {}, {} redacted",
-                report.records, report.segments, report.epoch.0, report.end, report.synced, report.redacted
+                report.records,
+                report.segments,
+                report.epoch.0,
+                report.end,
+                report.synced,
+                report.redacted
             );
             if let Some(torn) = report.torn {
-                println!("torn tail, which the next start cuts: {torn}");
+                say!("torn tail, which the next start cuts: {torn}");
             }
             Ok(())
         }
@@ -37,9 +43,10 @@ pub fn run(command: LogCommand) -> Result<(), String> {
             }
         }
         LogCommand::Repair { folder, cut } => {
+            journal_is_there(&folder.data).map_err(|error| error.to_string())?;
             let _lock = DataLock::take(&folder.data)?;
             repair(&folder.data, Position(cut)).map_err(|error| error.to_string())?;
-            println!("cut at position {cut}; the next start opens a new epoch, and devices sync afresh");
+            say!("cut at position {cut}; the next start opens a new epoch, and devices sync afresh");
             Ok(())
         }
     }

@@ -2,7 +2,7 @@
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{Read, Seek, Write};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 use rustix::fs::FlockOperation;
@@ -27,6 +27,7 @@ impl DataLock {
         DirBuilder::new().recursive(true).mode(0o700).create(data).map_err(cannot)?;
         let path = data.join("lock");
         let mut options = OpenOptions::new();
+        options.mode(0o600);
         let mut file = options.read(true).write(true).create(true).truncate(false).open(path).map_err(cannot)?;
         if rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
             let holder = holder(&mut file).unwrap_or_else(|| "another process".into());

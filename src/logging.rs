@@ -7,6 +7,8 @@ use crate::config::{Log, LogFormat};
 /// Starts logging; to be called once.
 pub fn start(log: &Log) {
     let lines = tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(log.level).with_target(false);
+    // a collector that has gone away costs its lines, not the broker
+    let lines = lines.log_internal_errors(false);
     match log.format {
         LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).init(),
         LogFormat::Json => lines.json().flatten_event(true).init(),

@@ -12,6 +12,7 @@ mod logging;
 mod open_files;
 mod serve;
 mod signals;
+mod terminal;
 mod threads;
 
 use std::process::ExitCode;
@@ -19,6 +20,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use command_line::{Command, CommandLine, ConfigCommand, Settings};
 use config::Loaded;
+use terminal::{say, tell};
 
 fn main() -> ExitCode {
     let line = CommandLine::parse();
@@ -26,10 +28,10 @@ fn main() -> ExitCode {
         None => configuration(line.settings).and_then(|loaded| serve::serve(&loaded.config)),
         Some(Command::Serve(settings)) => configuration(settings).and_then(|loaded| serve::serve(&loaded.config)),
         Some(Command::Config(ConfigCommand::Check(settings))) => {
-            configuration(settings).map(|_| println!("the configuration is right"))
+            configuration(settings).map(|_| say!("the configuration is right"))
         }
         Some(Command::Config(ConfigCommand::Print(settings))) => {
-            configuration(settings).map(|loaded| print!("{}", loaded.print()))
+            configuration(settings).map(|loaded| say!("{}", loaded.print().trim_end()))
         }
         Some(Command::Chat(options)) => chat::run(&options),
         Some(Command::Log(command)) => journal_commands::run(command),
@@ -37,7 +39,7 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
-            why.lines().for_each(|line| eprintln!("ringdove: {line}"));
+            why.lines().for_each(|line| tell!("ringdove: {line}"));
             ExitCode::FAILURE
         }
     }

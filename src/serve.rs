@@ -4,6 +4,7 @@ use ringdove_persistence::Durability;
 
 use crate::config::{Config, LogFormat};
 use crate::lock::DataLock;
+use crate::terminal::tell;
 use crate::{compose, logging, open_files, signals};
 
 /// Runs the broker until a signal ends it.
@@ -12,7 +13,7 @@ use crate::{compose, logging, open_files, signals};
 /// What stands in the way, in words for an operator.
 pub fn serve(config: &Config) -> Result<(), String> {
     logging::start(&config.log);
-    let fit = open_files::raise();
+    let fit = open_files::raise(config.journal.memory_bytes / config.journal.segment_bytes);
     let connections = open_files::connections(config.limits.connections, fit)?;
     let _lock = DataLock::take(&config.data)?;
     let broker = compose::run(config, connections)?;
@@ -33,7 +34,7 @@ fn announce(config: &Config, address: std::net::SocketAddr) {
         Durability::Disk => ("disk", "messages survive a loss of power"),
     };
     match config.log.format {
-        LogFormat::Text => eprintln!(
+        LogFormat::Text => tell!(
             "ringdove {version} listens on {address}\n  data        {}\n  durability  {durability}: {survives}",
             data.display()
         ),

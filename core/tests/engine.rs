@@ -81,6 +81,7 @@ fn a_handle_finds_its_user_and_the_answer_tells_the_number() {
 fn groups_tell_their_members_and_whoever_is_removed_once() {
     let mut bench = Bench::new(Limits { group: 3, ..Limits::default() }, 512, 64);
     let people: Vec<_> = (1..=4).map(|n| bench.register(n, &format!("user{n}"))).collect();
+    let fifth = bench.register(5, "user5");
     let create = GroupChange { create: true, set: members(&people[1..3]), ..GroupChange::default() };
     let made = bench.ask(1, Command::ChangeGroup { key: Key(1), group: GroupId(0) }, &change(create.clone()));
     let AnswerBody::Entry { group: Some(group), .. } = made else { panic!("{made:?}") };
@@ -105,6 +106,17 @@ fn groups_tell_their_members_and_whoever_is_removed_once() {
     bench.put(1, 1, to_group.clone(), &text("without three"));
     assert_eq!(bench.run().told.iter().map(|told| told.0).collect::<Vec<_>>(), [2]);
     assert_eq!(refusal(bench.ask(3, to_group.clone(), &text("x"))), Code::NotFound);
+    // a full group may swap members, but two cannot go by one name
+    let swap = |remove: &[UserId], set: &[UserId]| GroupChange {
+        remove: remove.iter().map(|user| user.0).collect(),
+        set: members(set),
+        ..GroupChange::default()
+    };
+    assert!(matches!(alter(&mut bench, 1, swap(&[], &people[2..3])), AnswerBody::Entry { .. }));
+    let twice = swap(&[people[2], people[2]], &people[3..]);
+    assert!(matches!(alter(&mut bench, 1, twice), AnswerBody::Entry { .. }));
+    assert_eq!(refusal(alter(&mut bench, 1, swap(&[people[3], people[3]], &[people[2], fifth]))), Code::Full);
+    alter(&mut bench, 1, swap(&people[3..], &[]));
     // the last one dissolves it
     alter(&mut bench, 2, leave(people[1]));
     assert!(matches!(alter(&mut bench, 1, leave(people[0])), AnswerBody::Entry { .. }));

@@ -13,4 +13,6 @@ pub mod recovery;
 pub use journal::{
     Durability, Fault, FileStorage, Journal, MemoryStorage, Preparer, Reader, Storage, StorageFile, Ties,
 };
-pub use recovery::{JournalError, Opened, Options, Report, dump, open_memory, recover, repair, verify};
+pub use recovery::{
+    JournalError, Opened, Options, Report, dump, journal_is_there, open_memory, recover, repair, verify,
+};

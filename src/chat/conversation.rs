@@ -15,6 +15,7 @@ use super::link::{Link, ask};
 use super::sign_in::{HELLO_ID, Hello, hello, is, no, welcomed};
 use super::typed::{Chat, HELP, Person, Typed, understand};
 use super::{shown, typed};
+use crate::terminal::say;
 
 /// What was shown is acknowledged after so many entries, or after so long.
 const ACK_ENTRIES: u64 = 32;
@@ -96,7 +97,7 @@ impl Conversation {
 
     /// Talks, first over a link that has signed in already.
     pub(super) fn run(mut self, link: Link, syncing: bool, heard: &Receiver<Event>) -> Result<(), String> {
-        println!("-- you are {}; /help shows what can be typed", self.book.name(self.book.page.user));
+        say!("-- you are {}; /help shows what can be typed", self.book.name(self.book.page.user));
         self.begin(link, syncing)?;
         loop {
             let event = match heard.recv_timeout(self.wait()) {
@@ -262,7 +263,7 @@ impl Conversation {
                 }
                 match self.current.clone() {
                     Some(chat) => self.say(v1::Send { to: Some(address(chat)), text, ..v1::Send::default() })?,
-                    None => println!("-- to whom? begin with @handle, or see /help"),
+                    None => say!("-- to whom? begin with @handle, or see /help"),
                 }
             }
             Typed::Turn(chat) => self.current = Some(chat),
@@ -279,7 +280,7 @@ impl Conversation {
                 let remove = vec![self.book.page.user];
                 self.change(Some(group), v1::GroupChange { remove, ..Default::default() }, &[])?;
             }
-            Typed::Help => println!("{HELP}"),
+            Typed::Help => say!("{HELP}"),
             Typed::Quit => {
                 self.acknowledge();
                 return Ok(Next::End);
@@ -290,7 +291,7 @@ impl Conversation {
                 self.book.save()?;
                 return Ok(Next::End);
             }
-            Typed::Wrong(why) => println!("-- {why}"),
+            Typed::Wrong(why) => say!("-- {why}"),
         }
         Ok(Next::On)
     }
@@ -309,7 +310,7 @@ impl Conversation {
             Person::Handle(handle) => {
                 let known = self.book.number(handle);
                 if known.is_none() {
-                    println!("-- {handle}'s number is not known yet: write to @{handle} first");
+                    say!("-- {handle}'s number is not known yet: write to @{handle} first");
                 }
                 known
             }
@@ -341,7 +342,7 @@ impl Conversation {
             return Ok(());
         }
         if show {
-            println!("{}", shown::line(&self.book, &entry));
+            say!("{}", shown::line(&self.book, &entry));
         }
         self.book.page.version = entry.version;
         self.ack_due.get_or_insert(Instant::now() + ACK_AFTER);
@@ -354,7 +355,7 @@ impl Conversation {
     fn synced(&mut self, entries: v1::Entries) -> Result<(), String> {
         self.syncing = false;
         if entries.gap {
-            println!("-- some of what was said while you were away cannot be shown here");
+            say!("-- some of what was said while you were away cannot be shown here");
             self.book.page.version = entries.version;
         }
         let mut version = 0;
@@ -362,7 +363,7 @@ impl Conversation {
             version = if entry.version > 0 { entry.version } else { version + 1 };
             if version > self.book.page.version {
                 if self.missed == Some(0) {
-                    println!("-- while you were away:");
+                    say!("-- while you were away:");
                 }
                 self.missed = self.missed.map(|count| count + 1);
             }
@@ -385,7 +386,7 @@ impl Conversation {
             page.names.insert(*user, handle.clone());
         }
         if let (None, Some(v1::entry::To::Group(group))) = (&send.to, &entry.to) {
-            println!("-- the group is #{group}");
+            say!("-- the group is #{group}");
             self.current = Some(Chat::Group(*group));
         }
         // what one has typed stands on the terminal already
@@ -402,15 +403,15 @@ impl Conversation {
             return Ok(());
         }
         let Some((_, key)) = self.asked.take_if(|(asked, _)| *asked == id) else {
-            println!("-- {}", no(refusal));
+            say!("-- {}", no(refusal));
             return Ok(());
         };
         if refusal.code / 100 == 43 {
-            println!("-- {}; trying again", no(refusal));
+            say!("-- {}; trying again", no(refusal));
             self.retry_at = Some(Instant::now() + Duration::from_millis(refusal.retry_ms.max(1).into()));
             return Ok(());
         }
-        println!("-- not sent: {}", no(refusal));
+        say!("-- not sent: {}", no(refusal));
         self.book.page.unanswered.retain(|send| send.key != key);
         self.book.save()?;
         self.send_next();
@@ -426,7 +427,7 @@ impl Conversation {
             }
             return Err(no(bye));
         }
-        println!("-- {}", no(bye));
+        say!("-- {}", no(bye));
         self.drop_link();
         self.retry_at = Some(Instant::now() + Duration::from_millis(bye.retry_ms.max(1).into()));
         Ok(Next::On)
@@ -442,7 +443,7 @@ impl Conversation {
 
     fn lost(&mut self, error: &io::Error) {
         if self.attempts == 0 {
-            println!("-- the connection is lost ({error}); trying again");
+            say!("-- the connection is lost ({error}); trying again");
         }
         self.drop_link();
         let most = (SHORTEST_PAUSE_MS << self.attempts.min(10)).min(LONGEST_PAUSE_MS);
@@ -455,7 +456,7 @@ impl Conversation {
         let tried = Link::connect(self.address).and_then(|mut link| Ok((hello(&mut link, token, &self.book)?, link)));
         match tried {
             Ok((Hello::Welcome(welcome), link)) => {
-                println!("-- connected again");
+                say!("-- connected again");
                 welcomed(&mut self.book, &welcome)?;
                 self.begin(link, true)
             }

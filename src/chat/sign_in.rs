@@ -8,6 +8,7 @@ use ringdove_core::wire::v1::{self, client_frame::Request, hello::Auth, server_f
 
 use super::book::Book;
 use super::link::{Link, ask};
+use crate::terminal::say;
 
 /// Where the password may stand, for scripts.
 const VARIABLE: &str = "RINGDOVE_PASSWORD";
@@ -57,7 +58,7 @@ pub(super) fn welcomed(book: &mut Book, welcome: &v1::Welcome) -> Result<(), Str
     }
     if welcome.gap || welcome.epoch != page.epoch {
         if welcome.gap && page.version > 0 {
-            println!("-- some of what was said while you were away cannot be shown here");
+            say!("-- some of what was said while you were away cannot be shown here");
         }
         page.version = welcome.version;
     }
@@ -85,7 +86,7 @@ pub(super) fn enter(
                 return Ok((link, true));
             }
             Hello::Refused(refusal) if is(&refusal, Code::SignedOut) => {
-                println!("-- this device was signed out");
+                say!("-- this device was signed out");
                 book.forget_sign_in();
             }
             Hello::Refused(refusal) => return Err(no(&refusal)),

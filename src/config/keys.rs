@@ -85,7 +85,7 @@ pub(super) const KEYS: &[Key] = &[
         |c, t| c.limits.window => number(t, 16..=65_536_u32), |v| v.to_string()),
     key!("limits.windows_bytes", "bytes of all inbox windows together, 1MiB to 1TiB",
         |c, t| c.limits.windows_bytes => bytes(t, MIB..=MIB << 20), |v| quoted(show_bytes(*v))),
-    key!("limits.connections", "connections at a time, or auto: as many as the system's limit on open files allows",
+    key!("limits.connections", "connections at a time, or auto: as many as the system's limit on open files allows, up to 1000000",
         |c, t| c.limits.connections => number_or_auto(t, 1..=16_000_000_u32), |v| or_auto(*v)),
     key!("limits.connections_per_address", "connections from one address (IPv6: from one /64), 0 (any number) to 16000000",
         |c, t| c.limits.connections_per_address => number(t, 0..=16_000_000_u32), |v| v.to_string()),

@@ -40,7 +40,7 @@ pub(super) fn bytes(text: &str, range: RangeInclusive<u64>) -> Result<u64, Strin
 
 /// Bytes as people write them.
 pub(super) fn show_bytes(bytes: u64) -> String {
-    let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
+    let units = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
     let unit = units.iter().find(|(bits, _)| bytes > 0 && bytes.is_multiple_of(1 << bits));
     unit.map_or_else(|| bytes.to_string(), |(bits, name)| format!("{}{name}", bytes >> bits))
 }
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn sizes_and_times_are_shown_as_they_are_read() {
-        for text in ["64MiB", "1GiB", "3KiB", "1000"] {
+        for text in ["64MiB", "1GiB", "1TiB", "3KiB", "1000"] {
             assert_eq!(show_bytes(bytes(text, 0..=1 << 40).unwrap()), text);
         }
         for text in ["50us", "1s", "1m 30s"] {

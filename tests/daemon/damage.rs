@@ -47,7 +47,7 @@ fn damage_below_what_was_on_disk_is_refused_and_repaired_on_request() {
     for command in [&mut serve(folder.path()), ringdove(["log", "verify", "--data"]).arg(folder.path())] {
         let said = refused(command);
         assert!(said.contains("0000000000000000.log") && said.contains("position "), "{said}");
-        assert!(said.contains("ringdove log repair --cut "), "{said}");
+        assert!(said.contains("ringdove log repair --data DIR --cut "), "{said}");
     }
     assert_eq!(fs::read(&path).unwrap(), before, "it was not touched");
     let said = refused(&mut serve(folder.path()));
@@ -61,6 +61,22 @@ fn damage_below_what_was_on_disk_is_refused_and_repaired_on_request() {
     assert_eq!(client.welcome.epoch, ann.epoch + 1);
     assert!(client.welcome.gap, "an older epoch syncs afresh");
     assert_eq!(client.welcome.version, 29);
+    broker.stop();
+}
+
+#[test]
+fn repair_touches_nothing_where_there_is_nothing() {
+    let folder = tempdir().unwrap();
+    let nowhere = folder.path().join("nowhere");
+    let said = refused(ringdove(["log", "repair", "--cut", "64", "--data"]).arg(&nowhere));
+    assert!(said.contains(&format!("there is no journal in the data folder {}", nowhere.display())), "{said}");
+    assert!(!nowhere.exists());
+    let ann = notes(folder.path(), true);
+    let said = refused(ringdove(["log", "repair", "--cut", "999999999", "--data"]).arg(folder.path()));
+    assert!(said.contains("nothing was cut"), "{said}");
+    let broker = Broker::on(folder.path());
+    let client = Client::resume(broker.address, &ann, Some((ann.epoch, 50)));
+    assert_eq!((client.welcome.epoch, client.welcome.gap), (ann.epoch, false));
     broker.stop();
 }
 

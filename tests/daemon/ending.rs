@@ -1,11 +1,14 @@
 //! How it ends.
 
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
 use ringdove_core::wire::Code;
 use ringdove_core::wire::v1::server_frame::Body;
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::tempdir;
 
-use crate::broker::{Broker, done, ringdove};
+use crate::broker::{Broker, done, ringdove, serve};
 use crate::client::{Client, text};
 
 fn ends_in_order(signal: Signal) {
@@ -33,6 +36,24 @@ fn sigterm_drains_and_exits_with_0() {
 #[test]
 fn sigint_drains_and_exits_with_0() {
     ends_in_order(Signal::INT);
+}
+
+/// Whoever collects the log restarts: its lines are lost, and nothing else.
+#[test]
+fn a_reader_of_the_log_that_goes_away_ends_nothing() {
+    let folder = tempdir().unwrap();
+    let mut command = serve(folder.path());
+    let mut process = command.stderr(Stdio::piped()).env("RINGDOVE_LOG_LEVEL", "debug").spawn().unwrap();
+    let mut log = BufReader::new(process.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("durability") {
+        line.clear();
+        assert!(log.read_line(&mut line).unwrap() > 0, "it ends before it listens");
+    }
+    drop(log);
+    // its end is a line of the log
+    kill_process(Pid::from_child(&process), Signal::TERM).unwrap();
+    assert_eq!(process.wait().unwrap().code(), Some(0));
 }
 
 /// Someone with megabytes to read, who reads nothing.

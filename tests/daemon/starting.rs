@@ -5,8 +5,8 @@ use std::net::TcpListener;
 
 use tempfile::tempdir;
 
-use crate::broker::{Broker, done, refused, ringdove, run, serve};
-use crate::client::Client;
+use crate::broker::{Broker, PATIENCE, done, refused, ringdove, run, serve};
+use crate::client::{Client, text};
 
 #[test]
 fn without_any_configuration_it_serves_from_its_own_folder() {
@@ -111,6 +111,68 @@ fn json_logs_are_an_object_a_line() {
     assert!(line["address"].as_str().unwrap().starts_with("127.0.0.1:"));
     process.kill().unwrap();
     process.wait().unwrap();
+}
+
+/// Segments are kept for good; the descriptors of all but the newest are not, for they are there for connections.
+#[test]
+fn old_segments_hold_no_open_files() {
+    let folder = tempdir().unwrap();
+    let mut command = serve(folder.path());
+    command.env("RINGDOVE_JOURNAL_MEMORY_BYTES", "4MiB").env("RINGDOVE_JOURNAL_SYNC_EVERY", "10ms");
+    let broker = Broker::start(command);
+    let mut ann = Client::register(broker.address, "ann");
+    for key in 1..=2_000 {
+        // the next segment may not be prepared yet
+        while ann.send(text(ann.welcome.user, key, "x".repeat(8_000))).is_err() {}
+    }
+    let segments = || fs::read_dir(folder.path().join("journal")).unwrap().count();
+    let open = |broker: &Broker| {
+        let files = fs::read_dir(format!("/proc/{}/fd", broker.pid())).unwrap();
+        let names = files.filter_map(|file| fs::read_link(file.unwrap().path()).ok());
+        names.filter(|name| name.starts_with(folder.path().join("journal"))).count()
+    };
+    let becomes_few = |broker: &Broker| {
+        let since = std::time::Instant::now();
+        while open(broker) > 8 {
+            assert!(since.elapsed() < PATIENCE, "{} of {} segments are open", open(broker), segments());
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+    };
+    assert!(segments() > 14, "{}", segments());
+    becomes_few(&broker);
+    broker.stop();
+    let broker = Broker::on(folder.path());
+    let ann = Client::resume(broker.address, &ann.identity(), None);
+    // the default keeps 128 segments of this size
+    assert_eq!(ann.welcome.version, 2_000);
+    assert!(open(&broker) > 14);
+    broker.stop();
+    let mut command = serve(folder.path());
+    command.env("RINGDOVE_JOURNAL_MEMORY_BYTES", "4MiB");
+    let broker = Broker::start(command);
+    becomes_few(&broker);
+    broker.stop();
+}
+
+#[test]
+fn a_journal_that_is_not_read_is_named() {
+    let folder = tempdir().unwrap();
+    Broker::on(folder.path()).stop();
+    let mut command = serve(folder.path());
+    let broker = Broker::start({
+        command.args(["--durability", "memory"]);
+        command
+    });
+    assert!(broker.said.iter().any(|line| line.contains("is not read")), "{:?}", broker.said);
+    broker.stop();
+}
+
+#[test]
+fn a_data_folder_with_too_long_a_path_is_refused() {
+    let folder = tempdir().unwrap();
+    let data = folder.path().join("x".repeat(120));
+    let said = refused(&mut serve(&data));
+    assert!(said.contains("admin.sock has ") && said.contains("choose a shorter data folder"), "{said}");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Groups: their members, and what a change means.
 
+use std::collections::BTreeSet;
+
 use prost::Message;
 
 use super::chats::Chat;
@@ -108,7 +110,7 @@ pub(super) fn check(
         return Err(Refusal::of(Code::Invalid).field("create"));
     }
     texts(change)?;
-    let mut growth = usize::from(change.create);
+    let mut added = usize::from(change.create);
     if !change.create {
         let Some(group) = state.group(group) else { return Err(Refusal::of(Code::NotFound).field("group")) };
         let Some(member) = group.member(by) else { return Err(Refusal::of(Code::NotFound).field("group")) };
@@ -125,7 +127,6 @@ pub(super) fn check(
         if change.remove.iter().any(|user| group.member(UserId(*user)).is_none()) {
             return Err(Refusal::of(Code::NotFound).field("remove"));
         }
-        growth = group.members.len();
     }
     let known = (!change.create).then(|| state.group(group)).flatten();
     for (nth, member) in change.set.iter().enumerate() {
@@ -141,9 +142,12 @@ pub(super) fn check(
         if twice || (change.create && user == by) {
             return Err(Refusal::of(Code::Invalid).field("set"));
         }
-        growth += usize::from(known.is_none_or(|group| group.member(user).is_none()));
+        added += usize::from(known.is_none_or(|group| group.member(user).is_none()));
     }
-    if growth > cap {
+    let removed = change.remove.iter().collect::<BTreeSet<_>>().len();
+    let members = known.map_or(0, |group| group.members.len()) + added;
+    // a group that is larger than the cap, which was lowered since, may still shrink
+    if added > removed && members - removed > cap {
         return Err(Refusal::of(Code::Full).field("set"));
     }
     Ok(())

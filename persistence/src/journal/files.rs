@@ -1,10 +1,12 @@
 //! Real files in a real folder.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use rustix::fs::{Advice, FallocateFlags};
 
 use super::map::Map;
@@ -21,10 +23,10 @@ pub struct FileStorage {
     write_zeros: bool,
 }
 
-/// A file on disk.
+/// A file on disk. It can be read after its descriptor was closed: segments are many, and descriptors are for connections.
 #[derive(Debug)]
 pub struct DiskFile {
-    file: File,
+    file: Mutex<Option<Arc<File>>>,
     map: Map,
     bytes: u64,
 }
@@ -33,7 +35,8 @@ impl FileStorage {
     /// The folder, made if it is not there. With `write_zeros` new files are written once, not only allocated: a later sync then
     /// has no metadata to write, which pays where every batch is synced.
     pub fn create(folder: &Path, write_zeros: bool) -> io::Result<Self> {
-        fs::create_dir_all(folder)?;
+        // messages lie in it: for its owner only
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         Ok(Self { folder: folder.to_owned(), read_only: false, write_zeros })
     }
 
@@ -70,14 +73,13 @@ impl Storage for FileStorage {
                 file.write_all_at(&zeros[..len], offset)?;
             }
         }
-        Ok(DiskFile { map: Map::of_file(&file, bytes)?, file, bytes })
+        DiskFile::new(file, Map::of_file, bytes)
     }
 
     fn open(&self, name: &str) -> io::Result<DiskFile> {
         let file = OpenOptions::new().read(true).write(!self.read_only).open(self.path(name))?;
         let bytes = file.metadata()?.len();
-        let map = if self.read_only { Map::of_file_read_only(&file, bytes)? } else { Map::of_file(&file, bytes)? };
-        Ok(DiskFile { file, map, bytes })
+        DiskFile::new(file, if self.read_only { Map::of_file_read_only } else { Map::of_file }, bytes)
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -90,6 +92,16 @@ impl Storage for FileStorage {
 
     fn sync_folder(&self) -> io::Result<()> {
         File::open(&self.folder)?.sync_all()
+    }
+}
+
+impl DiskFile {
+    fn new(file: File, map: fn(&File, u64) -> io::Result<Map>, bytes: u64) -> io::Result<Self> {
+        Ok(Self { map: map(&file, bytes)?, file: Mutex::new(Some(Arc::new(file))), bytes })
+    }
+
+    fn file(&self) -> io::Result<Arc<File>> {
+        self.file.lock().clone().ok_or_else(|| io::Error::other("this segment is for reading only by now"))
     }
 }
 
@@ -107,7 +119,7 @@ impl StorageFile for DiskFile {
     }
 
     fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all_at(bytes, offset)
+        self.file()?.write_all_at(bytes, offset)
     }
 
     fn read(&self, offset: u64, len: usize, into: &mut Vec<u8>) {
@@ -115,13 +127,15 @@ impl StorageFile for DiskFile {
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.file.sync_data()
+        self.file()?.sync_data()
     }
 
     fn forget(&self) {
         self.map.forget();
-        // what is still dirty, or read right now, stays
-        let _ = rustix::fs::fadvise(&self.file, 0, None, Advice::DontNeed);
+        if let Some(file) = self.file.lock().take() {
+            // what is still dirty, or read right now, stays
+            let _ = rustix::fs::fadvise(&file, 0, None, Advice::DontNeed);
+        }
     }
 
     fn populate(&self, offset: u64, len: u64) {

@@ -75,7 +75,7 @@ impl<S: Storage> Preparer<S> {
         match self.segments.prepare(prepared, self.epoch) {
             Ok(()) => {
                 if self.failed_at.take().is_some() {
-                    tracing::info!("the journal has room again");
+                    tracing::info!("the journal's next segment is prepared");
                 }
                 self.progress.prepare(Position((prepared + 1) * bytes), false);
                 if self.durability == Durability::Memory && self.segments.count() > self.keep {
@@ -85,7 +85,7 @@ impl<S: Storage> Preparer<S> {
             }
             Err(error) => {
                 if self.failed_at.is_none() {
-                    tracing::warn!(%error, "no room for the journal's next segment; sends will be refused when this one is full");
+                    tracing::warn!(%error, "the journal's next segment cannot be prepared; sends will be refused when this one is full");
                 }
                 self.failed_at = Some(Instant::now());
                 let full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);

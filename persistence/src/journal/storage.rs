@@ -35,7 +35,7 @@ pub trait StorageFile: Send + Sync + 'static {
     fn read(&self, offset: u64, len: usize, into: &mut Vec<u8>);
     /// Puts everything stored and written on disk. An error is final: nothing is known about the file's bytes any more.
     fn sync(&self) -> io::Result<()>;
-    /// The file's bytes, all synced, may leave memory: they are read rarely from now on, and then from the disk. A hint.
+    /// From now on the file, all of it synced, is for reading only: its bytes may leave memory, and it needs no descriptor.
     fn forget(&self);
     /// Prepares a range for stores. A hint.
     fn populate(&self, offset: u64, len: u64);

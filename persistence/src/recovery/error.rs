@@ -16,10 +16,24 @@ pub enum JournalError {
         #[source]
         error: io::Error,
     },
+    /// There is no journal.
+    #[error("there is no journal in the data folder {folder}")]
+    None {
+        /// The data folder.
+        folder: String,
+    },
+    /// Nothing can be cut where nothing is.
+    #[error("position {cut} is behind the journal, which ends at {end}: nothing was cut")]
+    Beyond {
+        /// Where to cut.
+        cut: Position,
+        /// Behind the last segment.
+        end: Position,
+    },
     /// Something below what was on disk is damaged: messages that were told are lost.
     #[error(
         "the journal is damaged: {what}, in {file} at offset {offset}, position {position}, below {synced}, up to which it was on \
-         disk. Restore the data folder from a backup; or give up everything from there on with `ringdove log repair --cut {position}`"
+         disk. Restore the data folder from a backup; or give up everything from there on with `ringdove log repair --data DIR --cut {position}`"
     )]
     Corrupt {
         /// The file.

@@ -28,7 +28,7 @@ pub struct Report {
     pub epoch: Epoch,
     /// Behind the last whole record.
     pub end: Position,
-    /// Everything below was on disk, as far as the records say.
+    /// Everything below was on disk, as far as the records and an orderly end say.
     pub synced: Position,
     /// A tail that the next start will cut, in words: news, not an error.
     pub torn: Option<String>,
@@ -40,7 +40,7 @@ pub struct Report {
 /// See [`JournalError`]: a journal that is damaged below what was on disk is [`JournalError::Corrupt`].
 pub fn verify(data: &Path, released: Option<Position>) -> Result<Report, JournalError> {
     let storage = existing(data);
-    let meta = read_meta(&storage)?;
+    let meta = read_meta(data, &storage)?;
     let limit = released.unwrap_or(Position(u64::MAX));
     let segments = open_segments(&storage, meta.uuid().unwrap_or_default(), meta.segment_bytes, limit)?;
     let found = scan(&segments, Bounds { limit, clean: meta.clean }, |_| Ok(()))?;
@@ -57,7 +57,8 @@ pub fn verify(data: &Path, released: Option<Position>) -> Result<Report, Journal
         redacted: found.redacted,
         epoch: meta.epoch(),
         end: found.end,
-        synced: found.synced,
+        // whoever ended in order had everything on disk
+        synced: if meta.clean { found.end } else { found.synced },
         torn,
     })
 }
@@ -82,7 +83,7 @@ pub(super) fn refuse(found: &Scan, clean: bool, bytes: u64) -> Result<(), Journa
 /// See [`JournalError`]; a writer that is gone (a closed pipe) ends the dump without an error.
 pub fn dump(data: &Path, from: Position, released: Option<Position>, out: &mut impl Write) -> Result<(), JournalError> {
     let storage = existing(data);
-    let meta = read_meta(&storage)?;
+    let meta = read_meta(data, &storage)?;
     let limit = released.unwrap_or(Position(u64::MAX));
     let segments = open_segments(&storage, meta.uuid().unwrap_or_default(), meta.segment_bytes, limit)?;
     let found = scan(&segments, Bounds { limit, clean: meta.clean }, |met| {
@@ -138,12 +139,17 @@ fn events(body: &[u8]) -> Value {
 /// # Errors
 /// See [`JournalError`].
 pub fn repair(data: &Path, cut: Position) -> Result<(), JournalError> {
-    let folder = journal_folder(data);
-    let storage = FileStorage::create(&folder, false).map_err(JournalError::io("opening the journal's folder"))?;
-    let mut meta = read_meta(&storage)?;
+    journal_is_there(data)?;
+    let storage =
+        FileStorage::create(&journal_folder(data), false).map_err(JournalError::io("opening the journal's folder"))?;
+    let mut meta = read_meta(data, &storage)?;
     // what lies behind the cut may be damaged so badly that it cannot be opened
     let mut segments = open_segments(&storage, meta.uuid().unwrap_or_default(), meta.segment_bytes, cut)?;
     let indices = indices(&storage, meta.segment_bytes)?;
+    let end = Position(indices.last().map_or(0, |last| (last + 1) * meta.segment_bytes));
+    if cut > end {
+        return Err(JournalError::Beyond { cut, end });
+    }
     meta.first_segment = meta.first_segment.max(indices.last().map_or(0, |last| last + 1));
     meta.cut = true;
     meta.clean = false;
@@ -154,13 +160,17 @@ pub fn repair(data: &Path, cut: Position) -> Result<(), JournalError> {
     clear_behind(&storage, &mut segments, cut, meta.segment_bytes)
 }
 
-fn read_meta(storage: &FileStorage) -> Result<Meta, JournalError> {
-    let folder = storage.path("");
-    let none = || JournalError::Io {
-        what: format!("there is no journal in {}", folder.display()),
-        error: io::ErrorKind::NotFound.into(),
-    };
-    if !folder.is_dir() {
+/// Whether there is a journal in a data folder; reads only.
+///
+/// # Errors
+/// There is none.
+pub fn journal_is_there(data: &Path) -> Result<(), JournalError> {
+    read_meta(data, &existing(data)).map(|_| ())
+}
+
+fn read_meta(data: &Path, storage: &FileStorage) -> Result<Meta, JournalError> {
+    let none = || JournalError::None { folder: data.display().to_string() };
+    if !journal_folder(data).is_dir() {
         return Err(none());
     }
     Meta::read(storage)?.ok_or_else(none)

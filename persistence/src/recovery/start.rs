@@ -54,6 +54,8 @@ pub struct Opened<S: Storage> {
     pub records: u64,
     /// What was cut off its end, in words.
     pub cut: Option<String>,
+    /// Why a new epoch begins with this start, if one does.
+    pub new_epoch: Option<&'static str>,
 }
 
 impl<S: Storage> Opened<S> {
@@ -155,14 +157,19 @@ pub fn recover<S: Storage>(
         let what = || format!("syncing {}", segment_name(segment.index));
         segment.file.sync().map_err(|error| JournalError::Io { what: what(), error })?;
     }
-    let new_epoch = cut.is_some() || unclean || meta.cut;
+    let new_epoch = match (cut.is_some(), meta.cut, unclean) {
+        (true, _, _) => Some("the journal's tail was torn and has been cut"),
+        (_, true, _) => Some("the journal was repaired"),
+        (_, _, true) => Some("the last end was unclean, and the machine or the folder is not the same since"),
+        _ => None,
+    };
 
     meta.clean = false;
     meta.cut = false;
     meta.disk = options.durability == Durability::Disk;
     meta.boot.clone_from(&options.boot);
     meta.folder.clone_from(&options.folder);
-    if new_epoch {
+    if new_epoch.is_some() {
         meta.epoch += 1;
         meta.first_segment = meta.first_segment.max(segments.last().map_or(0, |segment| segment.index + 1));
     }
@@ -179,6 +186,7 @@ pub fn recover<S: Storage>(
     let mut opened = go_on(storage, options, meta, segments, &found)?;
     opened.records = found.records;
     opened.cut = cut;
+    opened.new_epoch = new_epoch;
     Ok(opened)
 }
 
@@ -271,6 +279,7 @@ fn go_on<S: Storage>(
         chain,
         records: 0,
         cut: None,
+        new_epoch: None,
     })
 }
 

@@ -180,7 +180,7 @@ fn the_checked_in_segment_is_read() {
         redacted: 0,
         epoch: Epoch(1),
         end: Position(432),
-        synced: Position(368),
+        synced: Position(432),
         torn: None,
     };
     assert_eq!(report, expected);

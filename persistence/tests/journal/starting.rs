@@ -56,7 +56,7 @@ fn corrupt(folder: &Folder) -> (String, u64, Position) {
     let words = error.to_string();
     let JournalError::Corrupt { file, offset, position, synced, .. } = error else { panic!("not corrupt: {words}") };
     assert!(position < synced);
-    for part in [&file, &format!("offset {offset}"), &format!("ringdove log repair --cut {position}")] {
+    for part in [&file, &format!("offset {offset}"), &format!("ringdove log repair --data DIR --cut {position}")] {
         assert!(words.contains(part), "{part} is not in: {words}");
     }
     assert!(matches!(verify(folder.data(), None), Err(JournalError::Corrupt { .. })), "verify sees it too");
@@ -351,5 +351,5 @@ fn a_start_in_a_folder_that_vanished_is_an_error() {
     let options = crate::bench::options(Durability::Disk, SEGMENT, "boot");
     let Err(error) = crate::bench::replay(storage, options) else { panic!("there is no folder") };
     assert!(matches!(error, JournalError::Io { .. }), "{error}");
-    assert!(matches!(verify(folder.path(), None), Err(JournalError::Io { .. })));
+    assert!(matches!(verify(folder.path(), None), Err(JournalError::None { .. })));
 }
