@@ -2,6 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
+use std::num::NonZeroU64;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -130,11 +131,15 @@ impl StorageFile for DiskFile {
         self.file()?.sync_data()
     }
 
-    fn forget(&self) {
-        self.map.forget();
-        if let Some(file) = self.file.lock().take() {
+    fn forget(&self, from: u64, to: u64) {
+        self.map.forget(from, to);
+        let mut file = self.file.lock();
+        if let Some(file) = &*file {
             // what is still dirty, or read right now, stays
-            let _ = rustix::fs::fadvise(&file, 0, None, Advice::DontNeed);
+            let _ = rustix::fs::fadvise(file, from, NonZeroU64::new(to.saturating_sub(from)), Advice::DontNeed);
+        }
+        if to >= self.bytes {
+            *file = None;
         }
     }
 

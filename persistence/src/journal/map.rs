@@ -66,11 +66,13 @@ impl Map {
         into.extend_from_slice(unsafe { std::slice::from_raw_parts(self.raw.as_ptr().add(offset), len) });
     }
 
-    /// Lets go of the pages of a file's map: the next read brings them back from the file. Not for anonymous memory.
-    pub(super) fn forget(&self) {
+    /// Lets go of a range of a file's map, whose ends lie on pages: the next read brings it back from the file. Not for anonymous memory.
+    pub(super) fn forget(&self, from: u64, to: u64) {
+        let len = to.saturating_sub(from) as usize;
+        let from = self.checked(from, len);
         // SAFETY: this is a shared map of a file, so its bytes are the file's, before and after; no slice into it lives outside of
         // `read`, which copies.
-        let _ = unsafe { self.raw.unchecked_advise(UncheckedAdvice::DontNeed) };
+        let _ = unsafe { self.raw.unchecked_advise_range(UncheckedAdvice::DontNeed, from, len) };
     }
 
     /// Makes the pages of a range present and writable, so that a store does not fault. A hint.

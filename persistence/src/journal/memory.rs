@@ -70,7 +70,7 @@ impl StorageFile for MemoryFile {
         Ok(())
     }
 
-    fn forget(&self) {}
+    fn forget(&self, _: u64, _: u64) {}
 
     fn populate(&self, offset: u64, len: u64) {
         self.map.populate(offset, len);

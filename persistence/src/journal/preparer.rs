@@ -15,6 +15,12 @@ use super::storage::{Storage, StorageFile};
 
 /// So many segments are ready beyond the one that is written.
 const AHEAD: u64 = 2;
+/// At level `memory` so many segments are there at least.
+const MEMORY_SEGMENTS: u64 = 3;
+/// What leaves memory does so in steps of so many bytes. Segments are at least as large.
+const FORGOTTEN_AT_ONCE: u64 = 1 << 20;
+/// Level process: so many bytes are synced at once, however long ago the last sync was.
+const SYNCED_AT_ONCE: u64 = 16 << 20;
 /// A disk that had no room is asked again so often.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -27,9 +33,9 @@ pub struct Preparer<S: Storage> {
     shutdown: Arc<Shutdown>,
     on_fault: Box<dyn Fn(Fault) + Send>,
     sync_every: Duration,
-    /// So many segments stay in memory.
-    keep: usize,
-    /// Segments below this one have left memory.
+    /// So many bytes of what was synced stay in memory.
+    keep: u64,
+    /// What is below this position has left memory.
     forgotten: u64,
     synced_at: Option<Instant>,
     failed_at: Option<Instant>,
@@ -43,7 +49,7 @@ impl<S: Storage> Preparer<S> {
         durability: Durability,
         epoch: Epoch,
         sync_every: Duration,
-        keep: usize,
+        keep: u64,
         progress: Arc<Progress>,
         shutdown: Arc<Shutdown>,
         on_fault: Box<dyn Fn(Fault) + Send>,
@@ -78,7 +84,8 @@ impl<S: Storage> Preparer<S> {
                     tracing::info!("the journal's next segment is prepared");
                 }
                 self.progress.prepare(Position((prepared + 1) * bytes), false);
-                if self.durability == Durability::Memory && self.segments.count() > self.keep {
+                let keep = (self.keep / bytes).max(MEMORY_SEGMENTS);
+                if self.durability == Durability::Memory && self.segments.count() as u64 > keep {
                     self.segments.drop_oldest();
                 }
                 true
@@ -95,27 +102,35 @@ impl<S: Storage> Preparer<S> {
         }
     }
 
-    /// Lets old segments leave memory once they are on disk. Without it the map would hold all of a journal's pages, and a
-    /// container's memory with it; and a virtual machine would have to find a new page for each one written, at several times the price of one
-    /// that was used before.
+    /// Lets what is old leave memory once it is on disk. Without it the map would hold all of a journal's pages, and a container's
+    /// memory with it; and a virtual machine would have to find a new page for each one written, at several times the price of one that was used
+    /// before. For the same reason it goes in small steps: many pages that are free at once are given back to the host.
     fn forget(&mut self) {
-        let behind = (self.progress.synced().0 / self.segments.bytes).saturating_sub(self.keep as u64);
-        if self.durability == Durability::Memory || behind <= self.forgotten {
+        if self.durability == Durability::Memory {
             return;
         }
-        for file in self.segments.range(self.forgotten, behind - 1) {
-            file.forget();
+        let bytes = self.segments.bytes;
+        let old = self.progress.synced().0.saturating_sub(self.keep) / FORGOTTEN_AT_ONCE * FORGOTTEN_AT_ONCE;
+        while self.forgotten < old {
+            let (index, from) = (self.forgotten / bytes, self.forgotten % bytes);
+            let to = bytes.min(old - index * bytes);
+            if let Some(file) = self.segments.get(index) {
+                file.forget(from, to);
+            }
+            self.forgotten = index * bytes + to;
         }
-        self.forgotten = behind;
     }
 
-    /// Level process: brings what was released to disk now and then.
+    /// Level process: brings what was released to disk now and then, and sooner if it has become much.
     fn sync(&mut self) {
-        if self.durability != Durability::Process || !is_due(self.synced_at, self.sync_every) {
+        if self.durability != Durability::Process {
+            return;
+        }
+        let (from, to) = (self.progress.synced(), self.progress.released());
+        if to.0 - from.0 < SYNCED_AT_ONCE && !is_due(self.synced_at, self.sync_every) {
             return;
         }
         self.synced_at = Some(Instant::now());
-        let (from, to) = (self.progress.synced(), self.progress.released());
         if from == to {
             return;
         }

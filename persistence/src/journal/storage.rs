@@ -35,8 +35,9 @@ pub trait StorageFile: Send + Sync + 'static {
     fn read(&self, offset: u64, len: usize, into: &mut Vec<u8>);
     /// Puts everything stored and written on disk. An error is final: nothing is known about the file's bytes any more.
     fn sync(&self) -> io::Result<()>;
-    /// From now on the file, all of it synced, is for reading only: its bytes may leave memory, and it needs no descriptor.
-    fn forget(&self);
+    /// The bytes from `from` to `to`, all synced, are for reading only from now on: they may leave memory. Behind the last byte the file
+    /// needs no descriptor any more.
+    fn forget(&self, from: u64, to: u64);
     /// Prepares a range for stores. A hint.
     fn populate(&self, offset: u64, len: u64);
 }

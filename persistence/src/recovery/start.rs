@@ -76,7 +76,7 @@ impl<S: Storage> Opened<S> {
             self.options.durability,
             self.start.epoch,
             self.options.sync_every,
-            ((self.options.memory_bytes / self.segments.bytes) as usize).max(3),
+            self.options.memory_bytes,
             Arc::clone(&self.progress),
             shutdown,
             on_fault,

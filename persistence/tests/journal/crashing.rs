@@ -380,7 +380,7 @@ impl StorageFile for CrashingFile {
         Ok(())
     }
 
-    fn forget(&self) {}
+    fn forget(&self, _: u64, _: u64) {}
 
     fn populate(&self, _: u64, _: u64) {}
 }
