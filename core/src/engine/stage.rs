@@ -307,6 +307,9 @@ impl Desk {
 
     /// Keeps the highest version that the device has, and journals it now and then. A version from the future is ignored.
     fn acknowledge(&mut self, connection: ConnectionId, asker: Asker, version: Version) {
+        if version == Version(0) {
+            return;
+        }
         let Some(user) = self.state.user(asker.user) else { return };
         let Some(seat) = self.sessions.seat(connection) else { return };
         if version <= seat.acked || version > user.inbox.head() {

@@ -1,5 +1,7 @@
 //! Framing: `{ length, frame }*`, where length is a canonical varint of 1 to 3 bytes (below 2 MiB).
 
+use super::varint::put_varint;
+
 /// What a native client sends first: `D0 'v' 'e'` and the major version.
 pub const PREAMBLE: [u8; 4] = [0xd0, 0x76, 0x65, 0x01];
 
@@ -59,35 +61,6 @@ pub fn put_length(out: &mut Vec<u8>, length: usize) {
     put_varint(out, length as u64);
 }
 
-/// Appends a varint, as in protobuf.
-pub fn put_varint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-}
-
-/// Bytes of a varint, 1 to 10.
-pub const fn varint_len(value: u64) -> usize {
-    ((70 - (value | 1).leading_zeros()) / 7) as usize
-}
-
-/// Reads a varint and returns it with the bytes behind it. `None`: cut short, or above 64 bits.
-pub fn varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
-    let mut value = 0_u64;
-    for (nth, byte) in bytes.iter().take(10).enumerate() {
-        if nth == 9 && *byte > 1 {
-            return None;
-        }
-        value |= u64::from(byte & 0x7f) << (7 * nth);
-        if byte & 0x80 == 0 {
-            return Some((value, &bytes[nth + 1..]));
-        }
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,17 +77,5 @@ mod tests {
         assert_eq!(split(&[0x82, 0x80, 0], 10), Split::Malformed);
         assert_eq!(split(&[0xff, 0xff, 0xff], 10), Split::Malformed);
         assert_eq!(split(&[0xff, 0xff, 0x7f], 10), Split::TooLarge { length: (1 << 21) - 1, prefix: 3 });
-    }
-
-    #[test]
-    fn a_varint_is_as_long_as_it_says() {
-        for value in [0, 1, 127, 128, 16_383, 16_384, u64::from(u32::MAX), u64::MAX] {
-            let mut bytes = Vec::new();
-            put_varint(&mut bytes, value);
-            assert_eq!(bytes.len(), varint_len(value));
-            assert_eq!(varint(&bytes), Some((value, &[][..])));
-        }
-        assert_eq!(varint(&[0xff; 9]), None);
-        assert_eq!(varint(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2]), None);
     }
 }

@@ -1,8 +1,9 @@
 //! Borrowing codecs for hot frames: a text message, an acknowledgement, a ping, what is pushed and what is answered. Nothing here
 //! allocates but the caller's buffer; a property test holds every one equal to the generated codec.
 
-use super::frame::{put_length, put_varint, varint, varint_len};
+use super::frame::put_length;
 use super::v1;
+use super::varint::{NUMBER, Room, number_len, put, put_number, put_varint, varint, varint_len};
 use super::{Code, Refusal};
 use crate::ids::WIRE_BOUND;
 
@@ -111,7 +112,7 @@ fn decode_send(bytes: &[u8], id: u32, ack: u64) -> Option<HotSend<'_>> {
             TEXT if text.is_none() => {
                 let (bytes, behind) = rest.split_at_checked(usize::try_from(value).ok()?)?;
                 rest = behind;
-                text = Some(std::str::from_utf8(bytes).ok()?);
+                text = Some(simdutf8::basic::from_utf8(bytes).ok()?);
             }
             _ => return None,
         }
@@ -226,6 +227,8 @@ impl Names {
 pub trait Tail {
     /// Bytes that [`Tail::put`] appends.
     fn size(&self) -> usize;
+    /// At most so many, told without looking at each number.
+    fn bound(&self) -> usize;
     /// Appends them.
     fn put(&self, out: &mut Vec<u8>);
 }
@@ -233,6 +236,10 @@ pub trait Tail {
 /// An encoded tail.
 impl Tail for [u8] {
     fn size(&self) -> usize {
+        self.len()
+    }
+
+    fn bound(&self) -> usize {
         self.len()
     }
 
@@ -254,22 +261,29 @@ pub struct NewTail<'a> {
     pub content: &'a [u8],
 }
 
-impl NewTail<'_> {
-    const fn fields(&self) -> [(u8, u64); 5] {
-        let Names { from, user, group } = self.names;
-        [(FROM, from), (USER, user), (GROUP, group), (ORDINAL, self.ordinal), (TIME, self.time)]
-    }
-}
+/// Bytes of a tail's numbers at most.
+const TAIL_NUMBERS: usize = 5 * NUMBER;
 
 impl Tail for NewTail<'_> {
     fn size(&self) -> usize {
-        self.fields().iter().map(|(_, value)| number_len(*value)).sum::<usize>() + self.content.len()
+        let Names { from, user, group } = self.names;
+        let names = number_len(from) + number_len(user) + number_len(group);
+        names + number_len(self.ordinal) + number_len(self.time) + self.content.len()
+    }
+
+    fn bound(&self) -> usize {
+        TAIL_NUMBERS + self.content.len()
     }
 
     fn put(&self, out: &mut Vec<u8>) {
-        for (tag, value) in self.fields() {
-            put_number(out, tag, value);
-        }
+        let Names { from, user, group } = self.names;
+        put(out, |room: &mut Room<'_, TAIL_NUMBERS>| {
+            room.number(FROM, from);
+            room.number(USER, user);
+            room.number(GROUP, group);
+            room.number(ORDINAL, self.ordinal);
+            room.number(TIME, self.time);
+        });
         out.extend_from_slice(self.content);
     }
 }
@@ -277,10 +291,12 @@ impl Tail for NewTail<'_> {
 /// Appends a pushed entry, with its length: a head of a few bytes, then the tail.
 pub fn put_push(out: &mut Vec<u8>, version: u64, tail: &(impl Tail + ?Sized)) {
     let entry = number_len(version) + tail.size();
-    put_length(out, 1 + varint_len(entry as u64) + entry);
-    out.push(ENTRY);
-    put_varint(out, entry as u64);
-    put_number(out, VERSION, version);
+    put(out, |room: &mut Room<'_, { 3 * NUMBER }>| {
+        room.varint((1 + varint_len(entry as u64) + entry) as u64);
+        room.byte(ENTRY);
+        room.varint(entry as u64);
+        room.number(VERSION, version);
+    });
     tail.put(out);
 }
 
@@ -324,17 +340,20 @@ pub struct SentEntry {
 
 /// Appends the answer to a send, with its length.
 pub fn put_answer(out: &mut Vec<u8>, id: u32, sent: SentEntry) {
-    let SentEntry { version, user, group, ordinal, time, position } = sent;
-    let fields =
-        [(VERSION, version), (USER, user), (GROUP, group), (ORDINAL, ordinal), (TIME, time), (POSITION, position)];
-    let entry: usize = fields.iter().map(|(_, value)| number_len(*value)).sum();
-    put_length(out, number_len(u64::from(id)) + 1 + varint_len(entry as u64) + entry);
-    put_number(out, ID, u64::from(id));
-    out.push(ENTRY);
-    put_varint(out, entry as u64);
-    for (tag, value) in fields {
-        put_number(out, tag, value);
-    }
+    put(out, |room: &mut Room<'_, { 9 * NUMBER }>| {
+        room.nested(|room| {
+            room.number(ID, u64::from(id));
+            room.byte(ENTRY);
+            room.nested(|room| {
+                room.number(VERSION, sent.version);
+                room.number(USER, sent.user);
+                room.number(GROUP, sent.group);
+                room.number(ORDINAL, sent.ordinal);
+                room.number(TIME, sent.time);
+                room.number(POSITION, sent.position);
+            });
+        });
+    });
 }
 
 /// Appends "done": a frame with an id and nothing else.
@@ -364,17 +383,4 @@ pub fn put_server(out: &mut Vec<u8>, frame: &v1::ServerFrame) {
     put_length(out, prost::Message::encoded_len(frame));
     // a Vec has room for whatever is encoded
     let _ = prost::Message::encode(frame, out);
-}
-
-/// Appends a number field unless it is 0.
-fn put_number(out: &mut Vec<u8>, tag: u8, value: u64) {
-    if value != 0 {
-        out.push(tag);
-        put_varint(out, value);
-    }
-}
-
-/// Bytes of a number field with a tag of one byte.
-const fn number_len(value: u64) -> usize {
-    if value == 0 { 0 } else { 1 + varint_len(value) }
 }

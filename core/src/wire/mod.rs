@@ -5,6 +5,7 @@ pub mod frame;
 pub mod hot;
 pub mod json;
 pub mod record;
+pub mod varint;
 
 pub use codes::{Code, Refusal};
 

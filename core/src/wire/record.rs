@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use super::frame::{put_varint, varint, varint_len};
+use super::varint::{NUMBER, Room, number_len, put, put_number, varint, varint_len};
 
 const EVENTS: u8 = 0x0a; // Record.events
 const MESSAGE_SENT: u8 = 0x0a; // Event.message_sent
@@ -33,42 +33,32 @@ pub struct LogEntry<'a> {
 
 /// Appends a record that holds one message, and returns where its content stands in `out`.
 pub fn put_message(out: &mut Vec<u8>, m: &LogEntry<'_>) -> Range<usize> {
-    let numbers = [
-        (0x08, m.from),
-        (0x10, u64::from(m.device)),
-        (0x18, m.key),
-        (0x20, m.user),
-        (0x28, m.group),
-        (0x30, m.ordinal),
-    ];
-    let number_len = |value: u64| if value == 0 { 0 } else { 1 + varint_len(value) };
+    let before = number_len(m.from)
+        + number_len(u64::from(m.device))
+        + number_len(m.key)
+        + number_len(m.user)
+        + number_len(m.group);
     let content_len = if m.content.is_empty() { 0 } else { 1 + varint_len(m.content.len() as u64) + m.content.len() };
-    let message =
-        numbers.iter().map(|(_, value)| number_len(*value)).sum::<usize>() + content_len + number_len(m.previous);
+    let message = before + number_len(m.ordinal) + content_len + number_len(m.previous);
     let event = 1 + varint_len(message as u64) + message;
-    out.push(EVENTS);
-    put_varint(out, event as u64);
-    out.push(MESSAGE_SENT);
-    put_varint(out, message as u64);
-    for (tag, value) in numbers {
-        put_number(out, tag, value);
-    }
-    let mut content = out.len()..out.len();
-    if !m.content.is_empty() {
-        out.push(0x3a);
-        put_varint(out, m.content.len() as u64);
-        content = out.len()..out.len() + m.content.len();
-        out.extend_from_slice(m.content);
-    }
+    put(out, |room: &mut Room<'_, { 9 * NUMBER }>| {
+        room.byte(EVENTS);
+        room.varint(event as u64);
+        room.byte(MESSAGE_SENT);
+        room.varint(message as u64);
+        room.number(0x08, m.from);
+        room.number(0x10, u64::from(m.device));
+        room.number(0x18, m.key);
+        room.number(0x20, m.user);
+        room.number(0x28, m.group);
+        room.number(0x30, m.ordinal);
+        // a length is a number field too, in all but its meaning
+        room.number(0x3a, m.content.len() as u64);
+    });
+    let content = out.len()..out.len() + m.content.len();
+    out.extend_from_slice(m.content);
     put_number(out, 0x40, m.previous);
     content
-}
-
-fn put_number(out: &mut Vec<u8>, tag: u8, value: u64) {
-    if value != 0 {
-        out.push(tag);
-        put_varint(out, value);
-    }
 }
 
 /// The message, if the record holds one message and nothing else. `None`: something else, or nothing that this codec writes; the

@@ -87,7 +87,7 @@ impl Edge {
             return;
         }
         connection.head = connection.head.max(version);
-        let (size, bound, quiet) = (tail.size() + PUSH_HEAD, self.output.bound, connection.quiet);
+        let (size, bound, quiet) = (tail.bound() + PUSH_HEAD, self.output.bound, connection.quiet);
         if let Some(pull) = connection.pull() {
             // in NOTICE mode the page ends LIVE, and what came meanwhile is told by a notice
             if !quiet {

@@ -2,9 +2,9 @@
 
 use ringdove_core::ids::{GroupId, Key, UserId, Version, WIRE_BOUND};
 use ringdove_core::rings::{Command, To};
-use ringdove_core::wire::frame::varint;
 use ringdove_core::wire::hot::{self, HotClient, HotSend, HotTo};
 use ringdove_core::wire::json::JsonError;
+use ringdove_core::wire::varint::varint;
 use ringdove_core::wire::{Code, Refusal, json, v1};
 
 use super::Edge;

@@ -1,0 +1,184 @@
+//! Varints and number fields, as protobuf has them. Half of what a message costs to encode is numbers.
+
+/// Appends a varint.
+#[inline]
+pub fn put_varint(out: &mut Vec<u8>, value: u64) {
+    if value < 0x80 {
+        out.push(value as u8);
+    } else {
+        put(out, |room: &mut Room<'_, VARINT>| room.varint(value));
+    }
+}
+
+/// Bytes of a varint at most.
+const VARINT: usize = 10;
+/// Bytes of a number field with a tag of one byte at most.
+pub const NUMBER: usize = 1 + VARINT;
+
+/// The next bytes of a buffer, at most `N` of them. Byte by byte a buffer would look for space again and again.
+pub struct Room<'a, const N: usize> {
+    bytes: &'a mut [u8; N],
+    used: usize,
+}
+
+/// Appends what `fill` puts: at most `N` bytes, what is above that is lost.
+#[inline]
+pub fn put<const N: usize>(out: &mut Vec<u8>, fill: impl FnOnce(&mut Room<'_, N>)) {
+    let begin = out.len();
+    out.extend_from_slice(&[0; N]);
+    let mut used = 0;
+    if let Some(bytes) = out.last_chunk_mut() {
+        let mut room = Room { bytes, used: 0 };
+        fill(&mut room);
+        used = room.used;
+    }
+    out.truncate(begin + used);
+}
+
+impl<const N: usize> Room<'_, N> {
+    /// Puts a byte.
+    #[inline]
+    pub fn byte(&mut self, byte: u8) {
+        if let Some(place) = self.bytes.get_mut(self.used) {
+            *place = byte;
+            self.used += 1;
+        }
+    }
+
+    /// Puts a varint.
+    #[inline]
+    pub fn varint(&mut self, mut value: u64) {
+        let Some(room) = self.bytes.get_mut(self.used..).and_then(|rest| rest.first_chunk_mut::<VARINT>()) else {
+            return self.varint_at_the_end(value);
+        };
+        for (nth, byte) in room.iter_mut().enumerate() {
+            if value < 0x80 {
+                *byte = value as u8;
+                self.used += nth + 1;
+                return;
+            }
+            *byte = value as u8 | 0x80;
+            value >>= 7;
+        }
+    }
+
+    /// Puts a number field with a tag of one byte, unless it is 0.
+    #[inline]
+    pub fn number(&mut self, tag: u8, value: u64) {
+        if value != 0 {
+            self.byte(tag);
+            self.varint(value);
+        }
+    }
+
+    /// Puts what `fill` puts, less than 128 bytes, with its length before it.
+    #[inline]
+    pub fn nested(&mut self, fill: impl FnOnce(&mut Self)) {
+        let length_at = self.used;
+        self.byte(0);
+        let begin = self.used;
+        fill(self);
+        debug_assert!(self.used - begin < 0x80, "a length of more than one byte");
+        if let Some(length) = self.bytes.get_mut(length_at) {
+            *length = (self.used - begin) as u8;
+        }
+    }
+
+    #[cold]
+    fn varint_at_the_end(&mut self, mut value: u64) {
+        while value >= 0x80 {
+            self.byte(value as u8 | 0x80);
+            value >>= 7;
+        }
+        self.byte(value as u8);
+    }
+}
+
+/// Appends a number field with a tag of one byte, unless it is 0.
+#[inline]
+pub fn put_number(out: &mut Vec<u8>, tag: u8, value: u64) {
+    if value != 0 {
+        put(out, |room: &mut Room<'_, NUMBER>| room.number(tag, value));
+    }
+}
+
+/// Bytes of a varint, 1 to 10.
+#[inline]
+pub const fn varint_len(value: u64) -> usize {
+    // a byte for each 7 bits: 9/64 is a seventh, as far as 64 bits go
+    (((value | 1).ilog2() * 9 + 73) / 64) as usize
+}
+
+/// Bytes of a number field with a tag of one byte.
+#[inline]
+pub const fn number_len(value: u64) -> usize {
+    if value == 0 { 0 } else { 1 + varint_len(value) }
+}
+
+/// Reads a varint and returns it with the bytes behind it. `None`: cut short, or above 64 bits.
+#[inline]
+pub fn varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    match bytes {
+        [first, rest @ ..] if *first < 0x80 => Some((u64::from(*first), rest)),
+        [first, second, rest @ ..] if *second < 0x80 => {
+            Some((u64::from(*first & 0x7f) | u64::from(*second) << 7, rest))
+        }
+        _ => long(bytes),
+    }
+}
+
+fn long(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let mut value = 0_u64;
+    for (nth, byte) in bytes.iter().take(10).enumerate() {
+        if nth == 9 && *byte > 1 {
+            return None;
+        }
+        value |= u64::from(byte & 0x7f) << (7 * nth);
+        if byte & 0x80 == 0 {
+            return Some((value, &bytes[nth + 1..]));
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Both ends of every length.
+    fn edges() -> impl Iterator<Item = u64> {
+        (0..64).flat_map(|bits| [(1_u64 << bits) - 1, 1 << bits, (1 << bits) + 1]).chain([u64::MAX - 1, u64::MAX])
+    }
+
+    #[test]
+    fn a_varint_is_what_protobuf_says() {
+        for value in edges() {
+            let mut expected = Vec::new();
+            prost::encoding::encode_varint(value, &mut expected);
+            let mut bytes = vec![7];
+            put_varint(&mut bytes, value);
+            assert_eq!(bytes[1..], expected, "{value}");
+            assert_eq!(varint_len(value), expected.len(), "{value}");
+            bytes.push(9);
+            assert_eq!(varint(&bytes[1..]), Some((value, &[9][..])));
+            assert_eq!(varint(&expected[..expected.len() - 1]), None, "cut short");
+        }
+        assert_eq!(varint(&[0xff; 9]), None);
+        assert_eq!(varint(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2]), None);
+    }
+
+    #[test]
+    fn a_number_is_a_tag_and_a_varint_unless_it_is_0() {
+        for value in edges() {
+            let mut expected = Vec::new();
+            if value != 0 {
+                expected.push(0x28);
+                prost::encoding::encode_varint(value, &mut expected);
+            }
+            let mut bytes = Vec::new();
+            put_number(&mut bytes, 0x28, value);
+            assert_eq!(bytes, expected, "{value}");
+            assert_eq!(number_len(value), expected.len(), "{value}");
+        }
+    }
+}
