@@ -25,18 +25,20 @@ impl Tick {
 pub(crate) struct Clock {
     start: Instant,
     now_ms: u64,
+    tick: Tick,
     wall_base_ms: u64,
     followed_ms: u64,
 }
 
 impl Clock {
     pub fn start() -> Self {
-        Self { start: Instant::now(), now_ms: 0, wall_base_ms: wall_ms(), followed_ms: 0 }
+        Self { start: Instant::now(), now_ms: 0, tick: Tick(0), wall_base_ms: wall_ms(), followed_ms: 0 }
     }
 
     /// Reads the clock. Everything below answers with what was read last.
     pub fn read(&mut self) {
         self.now_ms = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.tick = Tick(u32::try_from(self.now_ms / TICK_MS).unwrap_or(u32::MAX));
         if self.now_ms - self.followed_ms >= FOLLOW_MS {
             self.followed_ms = self.now_ms;
             self.wall_base_ms = wall_ms().saturating_sub(self.now_ms);
@@ -49,7 +51,7 @@ impl Clock {
     }
 
     pub fn tick(&self) -> Tick {
-        Tick(u32::try_from(self.now_ms / TICK_MS).unwrap_or(u32::MAX))
+        self.tick
     }
 
     pub fn wall(&self) -> Time {

@@ -56,6 +56,7 @@ struct Audience<'a> {
     /// The sender's own connection is answered, not told.
     answered: Option<ConnectionId>,
     own: Version,
+    recipients: usize,
 }
 
 impl Listener for Audience<'_> {
@@ -70,6 +71,7 @@ impl Listener for Audience<'_> {
             }
             if let Some((list, _)) = self.told.get_mut(session.connection.reactor as usize) {
                 list.push(Recipient::new(session.connection, version, own));
+                self.recipients += 1;
             }
         }
     }
@@ -157,14 +159,14 @@ impl Publisher {
         self.cursor.advance(end);
 
         let told = &mut self.fan_out.told;
-        let mut audience = Audience { sessions, told, from: sender_of(events), answered, own: Version(0) };
+        let from = sender_of(events);
+        let mut audience = Audience { sessions, told, from, answered, own: Version(0), recipients: 0 };
         for event in events {
             state.apply(head, event, &mut audience);
         }
-        let own = audience.own;
+        let Audience { own, recipients: total, .. } = audience;
 
         let Self { commit, body, fan_out, .. } = self;
-        let total: usize = fan_out.told.iter().map(|(list, _)| list.len()).sum();
         // made once: in the slot itself, unless the fan-out goes on behind it
         let answer =
             |delivery: &Delivery| answer(Published { head, own, ordinal: delivery.ordinal, group: delivery.group });
@@ -187,7 +189,6 @@ impl Publisher {
         assert!(published, "the engine decided without credit");
         self.published += 1;
         if total <= RECIPIENTS {
-            fan_out.told.iter_mut().for_each(forget);
             return Ok(());
         }
         fan_out.pending = true;
@@ -215,7 +216,6 @@ impl Publisher {
             self.published += 1;
             if left <= RECIPIENTS {
                 fan_out.pending = false;
-                fan_out.told.iter_mut().for_each(forget);
             }
         }
     }
@@ -231,20 +231,20 @@ impl Publisher {
     }
 }
 
-/// Moves the next [`RECIPIENTS`] into a slot, reactor after reactor.
+/// Moves the next [`RECIPIENTS`] into a slot, reactor after reactor. A list is empty again once all of it has been moved.
 fn hand_over(told: &mut [(Vec<Recipient>, usize)], slot: &mut [Vec<Recipient>]) {
     let mut room = RECIPIENTS;
     for ((list, done), out) in told.iter_mut().zip(slot) {
-        let count = room.min(list.len() - *done);
-        out.extend_from_slice(&list[*done..*done + count]);
-        *done += count;
+        let next = &list[*done..];
+        let count = room.min(next.len());
+        out.extend_from_slice(&next[..count]);
         room -= count;
+        *done += count;
+        if *done == list.len() {
+            list.clear();
+            *done = 0;
+        }
     }
-}
-
-fn forget((list, done): &mut (Vec<Recipient>, usize)) {
-    list.clear();
-    *done = 0;
 }
 
 /// The entry among the events, if there is one: it comes first.

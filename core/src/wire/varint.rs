@@ -128,14 +128,13 @@ pub fn varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
 }
 
 fn long(bytes: &[u8]) -> Option<(u64, &[u8])> {
-    let mut value = 0_u64;
-    for (nth, byte) in bytes.iter().take(10).enumerate() {
-        if nth == 9 && *byte > 1 {
-            return None;
-        }
+    let mut value = 0;
+    for nth in 0..VARINT {
+        let byte = *bytes.get(nth)?;
         value |= u64::from(byte & 0x7f) << (7 * nth);
-        if byte & 0x80 == 0 {
-            return Some((value, &bytes[nth + 1..]));
+        if byte < 0x80 {
+            // the tenth byte holds one bit
+            return (nth + 1 < VARINT || byte <= 1).then_some((value, &bytes[nth + 1..]));
         }
     }
     None

@@ -72,17 +72,15 @@ impl Edge {
     }
 
     fn push(&mut self, recipient: &Recipient, tail: &(impl Tail + ?Sized)) {
-        let key = recipient.key();
-        match self.connections.get_mut(key as usize) {
-            Some(connection) if connection.generation == recipient.generation => {}
-            _ => return self.output.counters.count(Counter::Stale),
-        }
-        self.push_entry(key, recipient.version, tail);
+        self.push_entry(recipient.key(), recipient.generation, recipient.version, tail);
     }
 
     /// Writes an entry as news, or leaves it out if the connection is behind or quiet.
-    fn push_entry(&mut self, key: u32, version: Version, tail: &(impl Tail + ?Sized)) {
-        let Some(connection) = self.connections.get_mut(key as usize) else { return };
+    fn push_entry(&mut self, key: u32, generation: u32, version: Version, tail: &(impl Tail + ?Sized)) {
+        let connection = match self.connections.get_mut(key as usize) {
+            Some(connection) if connection.generation == generation => connection,
+            _ => return self.output.counters.count(Counter::Stale),
+        };
         if !connection.stage.is_signed_in() {
             return;
         }
@@ -109,12 +107,10 @@ impl Edge {
 
     fn answer(&mut self, slot: &CommitSlot, answer: &Answer) {
         let key = answer.connection.key;
-        let Some(connection) = self.connections.get_mut(key as usize) else {
-            return self.output.counters.count(Counter::Stale);
+        let connection = match self.connections.get_mut(key as usize) {
+            Some(connection) if connection.generation == answer.connection.generation => connection,
+            _ => return self.output.counters.count(Counter::Stale),
         };
-        if connection.generation != answer.connection.generation {
-            return self.output.counters.count(Counter::Stale);
-        }
         if connection.stage.is_ending() {
             return;
         }
@@ -156,7 +152,12 @@ impl Edge {
     fn answer_entry(&mut self, key: u32, slot: &CommitSlot, answer: &Answer) {
         let AnswerBody::Entry { version, ordinal, time, position, user, group } = answer.body else { return };
         if answer.request == 0 {
-            return self.push_entry(key, version, &new_tail(true, &slot.delivery, &slot.content()));
+            return self.push_entry(
+                key,
+                answer.connection.generation,
+                version,
+                &new_tail(true, &slot.delivery, &slot.content()),
+            );
         }
         let Some(connection) = self.connections.get_mut(key as usize) else { return };
         connection.head = connection.head.max(version);

@@ -85,12 +85,9 @@ impl Edge {
     /// Tells the engine, if it ever heard of the connection, that it is gone; once.
     fn tell_engine(&mut self, key: u32) {
         let Some(connection) = self.connections.get_mut(key as usize) else { return };
-        if !std::mem::take(&mut connection.known) {
-            return;
+        if std::mem::take(&mut connection.known) {
+            self.publish_surely(key, 0, Command::Closed);
         }
-        let Some(connection) = self.connections.get(key as usize) else { return };
-        let envelope = self.envelope(key, connection, 0);
-        self.publish_surely(envelope, Command::Closed);
     }
 }
 

@@ -27,7 +27,7 @@ use mio::net::TcpStream;
 use mio::{Events, Poll, Registry, Token, Waker};
 use ringdove_core::agent::Agent;
 use ringdove_core::ids::Time;
-use ringdove_core::rings::{Command, CommitConsumer, Doorbell, InboundProducer, Progress, Shutdown, SpaceSignal};
+use ringdove_core::rings::{CommitConsumer, Doorbell, InboundProducer, Progress, Shutdown, SpaceSignal};
 use slab::Slab;
 
 pub use accepting::Doors;
@@ -45,7 +45,7 @@ use crate::passwords::PasswordDesk;
 use accepting::Accepting;
 use delivering::Tails;
 use output::Output;
-use publishing::Envelope;
+use publishing::Inlet;
 use shutting_down::Phase;
 
 const WAKER: Token = Token(usize::MAX);
@@ -138,15 +138,8 @@ pub(crate) struct Edge {
     wheel: Wheel,
     due: Vec<Deadline>,
     clock: Clock,
-    inbound: InboundProducer,
-    space: Arc<SpaceSignal>,
+    inlet: Inlet,
     engine: Arc<Doorbell>,
-    /// The engine has to be woken at the end of the turn.
-    published: bool,
-    /// The inbound ring was full when it was last tried.
-    full: bool,
-    /// Commands that no socket can be made to wait for.
-    pending: VecDeque<(Envelope, Command)>,
     accepting: Accepting,
     admission: Arc<Admission>,
     mailbox: Mailbox,
@@ -181,12 +174,8 @@ impl Reactor {
             wheel: Wheel::new(),
             due: Vec::new(),
             clock: Clock::start(),
-            inbound: seams.inbound,
-            space: seams.space,
+            inlet: Inlet::new(seams.inbound, seams.space),
             engine: seams.engine,
-            published: false,
-            full: false,
-            pending: VecDeque::new(),
             accepting: Accepting::default(),
             admission: seams.admission,
             mailbox,
@@ -329,7 +318,7 @@ impl Edge {
     fn has_work(&self) -> bool {
         !self.output.pushed.is_empty()
             || !self.output.answered.is_empty()
-            || (!self.ready.is_empty() && !self.full && self.phase == Phase::Running)
+            || (!self.ready.is_empty() && !self.inlet.full && self.phase == Phase::Running)
     }
 }
 
@@ -345,10 +334,10 @@ impl Agent for Reactor {
         work += if std::mem::take(&mut self.found) { 1 } else { self.poll(Duration::ZERO) };
         self.edge.clock.read();
         self.note_events();
-        work += self.edge.publish_pending();
+        work += self.edge.inlet.publish_pending(&self.edge.output.counters);
         work += self.edge.run_phase(work == 0);
         work += self.edge.turn_wheel();
-        if std::mem::take(&mut self.edge.published) {
+        if self.edge.inlet.take_published() {
             self.edge.engine.ring();
         }
         work

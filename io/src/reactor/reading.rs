@@ -54,7 +54,7 @@ impl Edge {
 
     /// Looks at the connections that have something to say. Returns how many; stops when the inbound ring is full.
     pub(super) fn read_ready(&mut self) -> usize {
-        self.full = false;
+        self.inlet.full = false;
         let mut count = 0;
         for _ in 0..self.ready.len().min(READS) {
             let Some(key) = self.ready.pop_front() else { break };
@@ -63,7 +63,7 @@ impl Edge {
                 continue;
             }
             self.look_at_one(key);
-            if self.full {
+            if self.inlet.full {
                 break;
             }
             count += 1;
@@ -148,8 +148,7 @@ impl Edge {
     }
 
     /// Whether the connection's frames have to wait: for a hello that is being answered, or for answers that are not told or not read yet.
-    pub(super) fn must_wait(&self, key: u32) -> bool {
-        let Some(connection) = self.connections.get(key as usize) else { return false };
+    pub(super) fn must_wait(&self, connection: &Connection) -> bool {
         match connection.stage {
             Stage::Checking => true,
             Stage::Live | Stage::Behind | Stage::Operator => {
@@ -163,16 +162,14 @@ impl Edge {
     fn decode(&mut self, key: u32, bytes: &[u8]) -> (usize, Halt) {
         let mut used = 0;
         loop {
-            let Some(connection) = self.connections.get_mut(key as usize) else { return (bytes.len(), Halt::Drained) };
+            let Some(connection) = self.connections.get(key as usize) else { return (bytes.len(), Halt::Drained) };
             if connection.stage.is_ending() || connection.deaf {
                 return (bytes.len(), Halt::Drained);
             }
             let left = &bytes[used..];
             if connection.skip > 0 {
-                let skipped = left.len().min(connection.skip as usize);
-                connection.skip -= skipped as u32;
-                used += skipped;
-                if connection.skip > 0 {
+                used += self.skip(key, left.len());
+                if used == bytes.len() {
                     return (used, Halt::Drained);
                 }
                 continue;
@@ -184,13 +181,14 @@ impl Edge {
                 }
                 continue;
             }
-            if self.must_wait(key) {
+            if self.must_wait(connection) {
                 return (used, Halt::Held(Step::Wait));
             }
             if left.is_empty() {
                 return (used, Halt::Drained);
             }
-            let (taken, step) = self.decode_one(key, left);
+            let (stage, dialect) = (connection.stage, connection.dialect);
+            let (taken, step) = self.decode_one(key, stage, dialect, left);
             used += taken;
             match step {
                 None => return (used, Halt::Drained),
@@ -199,6 +197,14 @@ impl Edge {
                 Some(held) => return (used, Halt::Held(held)),
             }
         }
+    }
+
+    /// Throws away what is left of a frame over the limit. Returns how much of `bytes` that is.
+    fn skip(&mut self, key: u32, bytes: usize) -> usize {
+        let Some(connection) = self.connections.get_mut(key as usize) else { return bytes };
+        let skipped = bytes.min(connection.skip as usize);
+        connection.skip -= skipped as u32;
+        skipped
     }
 
     fn tell_dialect(&mut self, key: u32, bytes: &[u8]) -> Option<usize> {
@@ -224,19 +230,19 @@ impl Edge {
     }
 
     /// Takes one frame. No step: there is no whole one.
-    fn decode_one(&mut self, key: u32, bytes: &[u8]) -> (usize, Option<Step>) {
-        let Some(connection) = self.connections.get(key as usize) else { return (0, None) };
-        let limit = self.frame_limit(connection);
-        if connection.dialect == Dialect::JsonLines {
-            return self.decode_line(key, bytes, limit);
+    fn decode_one(&mut self, key: u32, stage: Stage, dialect: Dialect, bytes: &[u8]) -> (usize, Option<Step>) {
+        let limit = self.config.limits.frame as usize;
+        let limit = if stage == Stage::Greeting { limit.min(GREETING_FRAME) } else { limit };
+        if dialect == Dialect::JsonLines {
+            return self.decode_line(key, stage, bytes, limit);
         }
         match frame::split(bytes, limit) {
             Split::Frame { frame, used } => {
-                let step = match connection.dialect {
+                let step = match dialect {
                     Dialect::Admin => self.operate(key, frame),
                     _ => self.take_native(key, frame),
                 };
-                self.account(key, used, step)
+                self.account(key, stage, used, step)
             }
             Split::Partial { .. } => (0, None),
             Split::TooLarge { length, prefix } => self.too_large(key, bytes, prefix, length),
@@ -244,11 +250,11 @@ impl Edge {
         }
     }
 
-    fn decode_line(&mut self, key: u32, bytes: &[u8], limit: usize) -> (usize, Option<Step>) {
+    fn decode_line(&mut self, key: u32, stage: Stage, bytes: &[u8], limit: usize) -> (usize, Option<Step>) {
         match json_lines::split(bytes, limit) {
             json_lines::Line::Whole { line, used } => {
                 let step = self.take_line(key, line);
-                self.account(key, used, step)
+                self.account(key, stage, used, step)
             }
             json_lines::Line::Partial => (0, None),
             json_lines::Line::TooLarge => {
@@ -258,12 +264,15 @@ impl Edge {
         }
     }
 
-    /// Counts a frame that was taken; before Welcome there is a bound on all of them together.
-    fn account(&mut self, key: u32, used: usize, step: Step) -> (usize, Option<Step>) {
+    /// Counts a frame that was taken at a `stage`; before Welcome there is a bound on all of them together.
+    fn account(&mut self, key: u32, stage: Stage, used: usize, step: Step) -> (usize, Option<Step>) {
         if matches!(step, Step::Full | Step::Wait) {
             return (0, Some(step));
         }
         self.output.counters.count(Counter::FramesIn);
+        if stage != Stage::Greeting {
+            return (used, Some(step));
+        }
         let Some(connection) = self.connections.get_mut(key as usize) else { return (used, Some(Step::Gone)) };
         if let Some(greeting) = connection.greeting() {
             greeting.bytes += used;
@@ -273,11 +282,6 @@ impl Edge {
             }
         }
         (used, Some(step))
-    }
-
-    fn frame_limit(&self, connection: &Connection) -> usize {
-        let limit = self.config.limits.frame as usize;
-        if connection.stage == Stage::Greeting { limit.min(GREETING_FRAME) } else { limit }
     }
 
     pub(super) fn malformed(&mut self, key: u32) -> (usize, Option<Step>) {

@@ -194,11 +194,11 @@ impl Edge {
     /// Takes one send from the connection's allowance, or says when to come again. Returns what the allowance was.
     fn allow(&mut self, key: u32) -> Result<u32, u32> {
         let (rate, burst) = (self.config.limits.rate, self.config.limits.burst);
-        let now_ms = self.clock.now_ms() as u32;
-        let Some(connection) = self.connections.get_mut(key as usize) else { return Ok(0) };
         if rate == 0 {
             return Ok(0);
         }
+        let now_ms = self.clock.now_ms() as u32;
+        let Some(connection) = self.connections.get_mut(key as usize) else { return Ok(0) };
         let passed_ms = now_ms.wrapping_sub(connection.allowed_ms);
         connection.allowed_ms = now_ms;
         let earned = passed_ms.saturating_mul(rate);

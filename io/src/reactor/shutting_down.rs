@@ -42,7 +42,7 @@ impl Edge {
                 1
             }
             Phase::Running => self.accept() + self.read_ready(),
-            Phase::Stopping if self.pending.is_empty() => {
+            Phase::Stopping if self.inlet.is_clear() => {
                 self.shutdown.reactor_done();
                 self.engine.ring();
                 self.phase = Phase::Draining;
@@ -67,7 +67,7 @@ impl Edge {
             let share = u64::from(key.wrapping_add(1).wrapping_mul(0x9E37_79B9) >> 16);
             self.bye(key, Code::GoingAway, (1 + spread_ms * share / 65_536) as u32);
         }
-        self.pending.clear();
+        self.inlet.give_up();
     }
 
     /// Reads what comes and throws it away, so that no close destroys a bye on its way; closes all when time is up.
@@ -78,7 +78,7 @@ impl Edge {
             for key in keys {
                 self.drop_connection(key);
             }
-            self.pending.clear();
+            self.inlet.give_up();
         }
         if self.connections.is_empty() {
             self.phase = Phase::Finished;

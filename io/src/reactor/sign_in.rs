@@ -170,9 +170,7 @@ impl Edge {
         let Some(connection) = self.connections.get_mut(key as usize) else { return };
         connection.known = true;
         connection.unanswered += 1;
-        let Some(connection) = self.connections.get(key as usize) else { return };
-        let envelope = self.envelope(key, connection, HELLO);
-        self.publish_surely(envelope, command);
+        self.publish_surely(key, HELLO, command);
     }
 
     fn order(&mut self, key: u32, job: Job) -> bool {

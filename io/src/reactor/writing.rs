@@ -80,9 +80,9 @@ impl Edge {
 
     /// Goes on with a connection that had to wait, if it need not any more, and closes one that has said and heard everything.
     pub(super) fn resume(&mut self, key: u32) {
-        let Some(connection) = self.connections.get_mut(key as usize) else { return };
+        let Some(connection) = self.connections.get(key as usize) else { return };
         if connection.holding {
-            if !self.must_wait(key) {
+            if !self.must_wait(connection) {
                 self.enqueue(key);
             }
         } else if connection.read_closed && connection.is_settled() {
