@@ -106,10 +106,10 @@ fn the_hot_encoders_write_the_same_bytes() {
         tail
     };
     let mut out = Vec::new();
-    hot::put_push(&mut out, 99, &*tail(7));
+    tail(7).put_push(&mut out, 99);
     assert_eq!(out, bytes("13 12 11 08 63 10 08 28 0c 30 fb c4 b7 b1 a0 34 42 02 68 69"));
     out.clear();
-    hot::put_push(&mut out, 42, &*tail(8));
+    tail(8).put_push(&mut out, 42);
     assert_eq!(out, bytes("13 12 11 08 2a 18 07 28 0c 30 fb c4 b7 b1 a0 34 42 02 68 69"));
     out.clear();
     let sent = hot::SentEntry { version: 42, ordinal: 12, time: TIME, position: 40_960, ..hot::SentEntry::default() };

@@ -8,7 +8,7 @@ use ringdove_core::agent::Agent;
 use ringdove_core::ids::{ConnectionId, Position, UserId, Version};
 use ringdove_core::record::Records;
 use ringdove_core::rings::{Doorbell, Shutdown};
-use ringdove_core::wire::hot::{self, Names, NewTail, Tail};
+use ringdove_core::wire::hot::{self, Names, NewTail};
 use ringdove_core::wire::record;
 
 use crate::config::PAGE_BYTES;

@@ -225,25 +225,20 @@ impl Names {
 
 /// Fields 2 and up of an entry: encoded once for many readers, or right where they are wanted for a single one.
 pub trait Tail {
-    /// Bytes that [`Tail::put`] appends.
-    fn size(&self) -> usize;
-    /// At most so many, told without looking at each number.
+    /// Bytes that it takes at most, told without looking at each number.
     fn bound(&self) -> usize;
-    /// Appends them.
-    fn put(&self, out: &mut Vec<u8>);
+    /// Appends a pushed entry that ends with it, with its length.
+    fn put_push(&self, out: &mut Vec<u8>, version: u64);
 }
 
 /// An encoded tail.
 impl Tail for [u8] {
-    fn size(&self) -> usize {
-        self.len()
-    }
-
     fn bound(&self) -> usize {
         self.len()
     }
 
-    fn put(&self, out: &mut Vec<u8>) {
+    fn put_push(&self, out: &mut Vec<u8>, version: u64) {
+        put(out, |room: &mut Room<'_, { 3 * NUMBER }>| put_push_head(room, version, self.len(), |_| {}));
         out.extend_from_slice(self);
     }
 }
@@ -261,43 +256,51 @@ pub struct NewTail<'a> {
     pub content: &'a [u8],
 }
 
-/// Bytes of a tail's numbers at most.
-const TAIL_NUMBERS: usize = 5 * NUMBER;
+impl NewTail<'_> {
+    /// Appends it.
+    pub fn put(&self, out: &mut Vec<u8>) {
+        put(out, |room: &mut Room<'_, { 5 * NUMBER }>| self.put_numbers(room));
+        out.extend_from_slice(self.content);
+    }
+
+    fn put_numbers<const N: usize>(&self, room: &mut Room<'_, N>) {
+        let Names { from, user, group } = self.names;
+        room.number(FROM, from);
+        room.number(USER, user);
+        room.number(GROUP, group);
+        room.number(ORDINAL, self.ordinal);
+        room.number(TIME, self.time);
+    }
+}
 
 impl Tail for NewTail<'_> {
-    fn size(&self) -> usize {
-        let Names { from, user, group } = self.names;
-        let names = number_len(from) + number_len(user) + number_len(group);
-        names + number_len(self.ordinal) + number_len(self.time) + self.content.len()
-    }
-
     fn bound(&self) -> usize {
-        TAIL_NUMBERS + self.content.len()
+        5 * NUMBER + self.content.len()
     }
 
-    fn put(&self, out: &mut Vec<u8>) {
-        let Names { from, user, group } = self.names;
-        put(out, |room: &mut Room<'_, TAIL_NUMBERS>| {
-            room.number(FROM, from);
-            room.number(USER, user);
-            room.number(GROUP, group);
-            room.number(ORDINAL, self.ordinal);
-            room.number(TIME, self.time);
+    fn put_push(&self, out: &mut Vec<u8>, version: u64) {
+        let content = self.content.len();
+        put(out, |room: &mut Room<'_, { 8 * NUMBER }>| {
+            put_push_head(room, version, content, |room| self.put_numbers(room));
         });
         out.extend_from_slice(self.content);
     }
 }
 
-/// Appends a pushed entry, with its length: a head of a few bytes, then the tail.
-pub fn put_push(out: &mut Vec<u8>, version: u64, tail: &(impl Tail + ?Sized)) {
-    let entry = number_len(version) + tail.size();
-    put(out, |room: &mut Room<'_, { 3 * NUMBER }>| {
-        room.varint((1 + varint_len(entry as u64) + entry) as u64);
+/// Puts what stands before the last `behind` bytes of a pushed entry.
+fn put_push_head<const N: usize>(
+    room: &mut Room<'_, N>,
+    version: u64,
+    behind: usize,
+    put_names: impl FnOnce(&mut Room<'_, N>),
+) {
+    room.nested(behind, |room| {
         room.byte(ENTRY);
-        room.varint(entry as u64);
-        room.number(VERSION, version);
+        room.nested(behind, |room| {
+            room.number(VERSION, version);
+            put_names(room);
+        });
     });
-    tail.put(out);
 }
 
 /// Appends one element of `Entries.list`; version 0: one more than the element before it.
@@ -341,10 +344,10 @@ pub struct SentEntry {
 /// Appends the answer to a send, with its length.
 pub fn put_answer(out: &mut Vec<u8>, id: u32, sent: SentEntry) {
     put(out, |room: &mut Room<'_, { 9 * NUMBER }>| {
-        room.nested(|room| {
+        room.nested(0, |room| {
             room.number(ID, u64::from(id));
             room.byte(ENTRY);
-            room.nested(|room| {
+            room.nested(0, |room| {
                 room.number(VERSION, sent.version);
                 room.number(USER, sent.user);
                 room.number(GROUP, sent.group);

@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use super::varint::{NUMBER, Room, number_len, put, put_number, varint, varint_len};
+use super::varint::{NUMBER, Room, number_len, put, put_number, varint};
 
 const EVENTS: u8 = 0x0a; // Record.events
 const MESSAGE_SENT: u8 = 0x0a; // Event.message_sent
@@ -33,27 +33,22 @@ pub struct LogEntry<'a> {
 
 /// Appends a record that holds one message, and returns where its content stands in `out`.
 pub fn put_message(out: &mut Vec<u8>, m: &LogEntry<'_>) -> Range<usize> {
-    let before = number_len(m.from)
-        + number_len(u64::from(m.device))
-        + number_len(m.key)
-        + number_len(m.user)
-        + number_len(m.group);
-    let content_len = if m.content.is_empty() { 0 } else { 1 + varint_len(m.content.len() as u64) + m.content.len() };
-    let message = before + number_len(m.ordinal) + content_len + number_len(m.previous);
-    let event = 1 + varint_len(message as u64) + message;
+    let behind = m.content.len() + number_len(m.previous);
     put(out, |room: &mut Room<'_, { 9 * NUMBER }>| {
         room.byte(EVENTS);
-        room.varint(event as u64);
-        room.byte(MESSAGE_SENT);
-        room.varint(message as u64);
-        room.number(0x08, m.from);
-        room.number(0x10, u64::from(m.device));
-        room.number(0x18, m.key);
-        room.number(0x20, m.user);
-        room.number(0x28, m.group);
-        room.number(0x30, m.ordinal);
-        // a length is a number field too, in all but its meaning
-        room.number(0x3a, m.content.len() as u64);
+        room.nested(behind, |room| {
+            room.byte(MESSAGE_SENT);
+            room.nested(behind, |room| {
+                room.number(0x08, m.from);
+                room.number(0x10, u64::from(m.device));
+                room.number(0x18, m.key);
+                room.number(0x20, m.user);
+                room.number(0x28, m.group);
+                room.number(0x30, m.ordinal);
+                // a length is a number field too, in all but its meaning
+                room.number(0x3a, m.content.len() as u64);
+            });
+        });
     });
     let content = out.len()..out.len() + m.content.len();
     out.extend_from_slice(m.content);

@@ -71,17 +71,31 @@ impl<const N: usize> Room<'_, N> {
         }
     }
 
-    /// Puts what `fill` puts, less than 128 bytes, with its length before it.
+    /// Puts what `fill` puts with its length before it, which counts `behind` bytes that will follow.
     #[inline]
-    pub fn nested(&mut self, fill: impl FnOnce(&mut Self)) {
+    pub fn nested(&mut self, behind: usize, fill: impl FnOnce(&mut Self)) {
         let length_at = self.used;
         self.byte(0);
-        let begin = self.used;
         fill(self);
-        debug_assert!(self.used - begin < 0x80, "a length of more than one byte");
-        if let Some(length) = self.bytes.get_mut(length_at) {
-            *length = (self.used - begin) as u8;
+        let length = self.used - length_at - 1 + behind;
+        match self.bytes.get_mut(length_at) {
+            // most are short, so most lengths need no second look
+            Some(place) if length < 0x80 => *place = length as u8,
+            _ => self.widen(length_at, length),
         }
+    }
+
+    /// Puts a length of several bytes where one was left for it.
+    fn widen(&mut self, at: usize, length: usize) {
+        let more = varint_len(length as u64) - 1;
+        let end = self.used;
+        if end + more > N {
+            return;
+        }
+        self.bytes.copy_within(at + 1..end, at + 1 + more);
+        self.used = at;
+        self.varint(length as u64);
+        self.used = end + more;
     }
 
     #[cold]
@@ -164,6 +178,28 @@ mod tests {
         }
         assert_eq!(varint(&[0xff; 9]), None);
         assert_eq!(varint(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2]), None);
+    }
+
+    #[test]
+    fn a_nested_length_takes_as_many_bytes_as_it_needs() {
+        for behind in [0, 124, 125, 126, 127, 16_380, 16_381, 16_382, 100_000] {
+            let mut bytes = vec![7];
+            put(&mut bytes, |room: &mut Room<'_, 24>| {
+                room.byte(1);
+                room.nested(behind, |room| {
+                    room.byte(2);
+                    room.nested(behind, |room| room.number(0x08, 300));
+                });
+            });
+            let mut inner = Vec::new();
+            put_varint(&mut inner, 3 + behind as u64);
+            let mut expected = vec![7, 1];
+            put_varint(&mut expected, (1 + inner.len() + 3 + behind) as u64);
+            expected.push(2);
+            expected.extend(inner);
+            expected.extend([0x08, 0xac, 0x02]);
+            assert_eq!(bytes, expected, "{behind}");
+        }
     }
 
     #[test]

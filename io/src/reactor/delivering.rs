@@ -89,12 +89,12 @@ impl Edge {
         if let Some(pull) = connection.pull() {
             // in NOTICE mode the page ends LIVE, and what came meanwhile is told by a notice
             if !quiet {
-                pull.hold_push(bound, size, |out| hot::put_push(out, version.0, tail));
+                pull.hold_push(bound, size, |out| tail.put_push(out, version.0));
             }
             return;
         }
         if connection.stage == Stage::Live && !quiet {
-            if self.output.push(key, connection, size, |out| hot::put_push(out, version.0, tail)) {
+            if self.output.push(key, connection, size, |out| tail.put_push(out, version.0)) {
                 connection.sent = version;
                 return self.output.counters.count(Counter::Pushes);
             }
