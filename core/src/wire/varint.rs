@@ -47,27 +47,28 @@ impl<const N: usize> Room<'_, N> {
 
     /// Puts a varint.
     #[inline]
-    pub fn varint(&mut self, mut value: u64) {
-        let Some(room) = self.bytes.get_mut(self.used..).and_then(|rest| rest.first_chunk_mut::<VARINT>()) else {
-            return self.varint_at_the_end(value);
-        };
-        for (nth, byte) in room.iter_mut().enumerate() {
-            if value < 0x80 {
-                *byte = value as u8;
-                self.used += nth + 1;
-                return;
-            }
-            *byte = value as u8 | 0x80;
-            value >>= 7;
+    pub fn varint(&mut self, value: u64) {
+        match self.bytes.get_mut(self.used..).and_then(|rest| rest.first_chunk_mut::<VARINT>()) {
+            Some(room) => self.used += fill_varint(room, value),
+            None => self.varint_at_the_end(value),
         }
     }
 
     /// Puts a number field with a tag of one byte, unless it is 0.
     #[inline]
     pub fn number(&mut self, tag: u8, value: u64) {
-        if value != 0 {
-            self.byte(tag);
-            self.varint(value);
+        if value == 0 {
+            return;
+        }
+        match self.bytes.get_mut(self.used..).and_then(|rest| rest.first_chunk_mut::<NUMBER>()) {
+            Some([first, room @ ..]) => {
+                *first = tag;
+                self.used += 1 + fill_varint(room, value);
+            }
+            None => {
+                self.byte(tag);
+                self.varint_at_the_end(value);
+            }
         }
     }
 
@@ -106,6 +107,20 @@ impl<const N: usize> Room<'_, N> {
         }
         self.byte(value as u8);
     }
+}
+
+/// Writes a varint and returns how long it is.
+#[inline]
+fn fill_varint(room: &mut [u8; VARINT], mut value: u64) -> usize {
+    for (nth, byte) in room.iter_mut().enumerate() {
+        if value < 0x80 {
+            *byte = value as u8;
+            return nth + 1;
+        }
+        *byte = value as u8 | 0x80;
+        value >>= 7;
+    }
+    VARINT
 }
 
 /// Appends a number field with a tag of one byte, unless it is 0.
