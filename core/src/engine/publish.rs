@@ -66,7 +66,7 @@ impl Listener for Audience<'_> {
             self.own = version;
         }
         for session in self.sessions.of(user) {
-            if Some(session.connection) == self.answered {
+            if own && Some(session.connection) == self.answered {
                 continue;
             }
             if let Some((list, _)) = self.told.get_mut(session.connection.reactor as usize) {
