@@ -225,6 +225,10 @@ impl Fleet {
         let clients = &mut self.clients;
         let frame = match heard {
             Heard::Entry { id: 0, entry } => {
+                if entry.version <= clients[who].version {
+                    // a client would let it pass; but it was told, so it must not be told again
+                    return Err(format!("version {} of device {who} was pushed twice, or late", entry.version));
+                }
                 if clients[who].is_next(entry.version) {
                     workload.delivered(clients, who, &entry, now_ns)?;
                 }

@@ -214,7 +214,9 @@ impl Desk {
         // a session that was replaced or signed out is on its way to be closed: nothing is owed to it
         let Some(seat) = self.sessions.seat(slot.connection) else { return Ok(()) };
         let asker = Asker { user: seat.user, device: seat.device };
-        self.acknowledge(slot.connection, asker, slot.ack);
+        if slot.ack > Version(0) {
+            self.acknowledge(slot.connection, asker, slot.ack);
+        }
         match slot.command {
             Command::Send { key, to } => self.send(slot, asker, key, to, body),
             Command::ChangeGroup { key, group } => {
@@ -307,9 +309,6 @@ impl Desk {
 
     /// Keeps the highest version that the device has, and journals it now and then. A version from the future is ignored.
     fn acknowledge(&mut self, connection: ConnectionId, asker: Asker, version: Version) {
-        if version == Version(0) {
-            return;
-        }
         let Some(user) = self.state.user(asker.user) else { return };
         let Some(seat) = self.sessions.seat(connection) else { return };
         if version <= seat.acked || version > user.inbox.head() {

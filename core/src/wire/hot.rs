@@ -173,10 +173,10 @@ pub const fn text_content_len(text: &str) -> usize {
     1 + varint_len(text.len() as u64) + text.len()
 }
 
-/// Appends field 8: the content of a text message.
+/// Appends field 8: the content of a text message, which is not empty.
 pub fn put_text_content(out: &mut Vec<u8>, text: &str) {
-    out.push(TEXT);
-    put_varint(out, text.len() as u64);
+    // a length is a number field too, in all but its meaning
+    put_number(out, TEXT, text.len() as u64);
     out.extend_from_slice(text.as_bytes());
 }
 
