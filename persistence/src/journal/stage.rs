@@ -52,7 +52,7 @@ pub struct Ties {
 /// So many slots are taken in a turn; at level `disk` they share one sync.
 const BATCH: u64 = 1024;
 /// Pages are made present so far ahead of the writer.
-const POPULATE: u64 = 512 << 10;
+const POPULATE: u64 = 128 << 10;
 
 /// The stage that writes.
 pub struct Journal<S: Storage> {
