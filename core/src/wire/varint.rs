@@ -21,7 +21,7 @@ pub struct Room<'a, const N: usize> {
     used: usize,
 }
 
-/// Appends what `fill` puts: at most `N` bytes, what is above that is lost.
+/// Appends what `fill` puts: at most `N` bytes; more is a bug, and panics.
 #[inline]
 pub fn put<const N: usize>(out: &mut Vec<u8>, fill: impl FnOnce(&mut Room<'_, N>)) {
     let begin = out.len();
@@ -39,28 +39,26 @@ impl<const N: usize> Room<'_, N> {
     /// Puts a byte.
     #[inline]
     pub fn byte(&mut self, byte: u8) {
-        if let Some(place) = self.bytes.get_mut(self.used) {
-            *place = byte;
-            self.used += 1;
-        }
+        self.bytes[self.used] = byte;
+        self.used += 1;
     }
 
     /// Puts a varint.
     #[inline]
     pub fn varint(&mut self, value: u64) {
-        match self.bytes.get_mut(self.used..).and_then(|rest| rest.first_chunk_mut::<VARINT>()) {
+        match self.bytes[self.used..].first_chunk_mut::<VARINT>() {
             Some(room) => self.used += fill_varint(room, value),
             None => self.varint_at_the_end(value),
         }
     }
 
-    /// Puts a number field with a tag of one byte, unless it is 0.
-    #[inline]
+    /// Puts a number field with a tag of one byte, unless it is 0. A call for each would cost a quarter more.
+    #[inline(always)]
     pub fn number(&mut self, tag: u8, value: u64) {
         if value == 0 {
             return;
         }
-        match self.bytes.get_mut(self.used..).and_then(|rest| rest.first_chunk_mut::<NUMBER>()) {
+        match self.bytes[self.used..].first_chunk_mut::<NUMBER>() {
             Some([first, room @ ..]) => {
                 *first = tag;
                 self.used += 1 + fill_varint(room, value);
@@ -79,10 +77,10 @@ impl<const N: usize> Room<'_, N> {
         self.byte(0);
         fill(self);
         let length = self.used - length_at - 1 + behind;
-        match self.bytes.get_mut(length_at) {
-            // most are short, so most lengths need no second look
-            Some(place) if length < 0x80 => *place = length as u8,
-            _ => self.widen(length_at, length),
+        if length < 0x80 {
+            self.bytes[length_at] = length as u8;
+        } else {
+            self.widen(length_at, length);
         }
     }
 
@@ -90,9 +88,6 @@ impl<const N: usize> Room<'_, N> {
     fn widen(&mut self, at: usize, length: usize) {
         let more = varint_len(length as u64) - 1;
         let end = self.used;
-        if end + more > N {
-            return;
-        }
         self.bytes.copy_within(at + 1..end, at + 1 + more);
         self.used = at;
         self.varint(length as u64);
@@ -193,6 +188,12 @@ mod tests {
         }
         assert_eq!(varint(&[0xff; 9]), None);
         assert_eq!(varint(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2]), None);
+    }
+
+    #[test]
+    #[should_panic(expected = "out of bounds")]
+    fn more_than_there_is_room_for_is_a_bug() {
+        put(&mut Vec::new(), |room: &mut Room<'_, 2>| room.varint(1 << 14));
     }
 
     #[test]
