@@ -53,6 +53,11 @@ pub struct Ties {
 const BATCH: u64 = 1024;
 /// Pages are made present so far ahead of the writer.
 const POPULATE: u64 = 128 << 10;
+/// Level process: from so many bytes on a batch goes to its file with a system call. Below, stores into the map are faster; above, they are
+/// slower, for each page then has to be made present first.
+const MANY: usize = 1 << 10;
+/// Level process: a batch is written when it has so many bytes, however many slots still wait.
+const LARGEST: usize = 256 << 10;
 
 /// The stage that writes.
 pub struct Journal<S: Storage> {
@@ -82,7 +87,7 @@ struct Writer<S: Storage> {
     /// Offset behind the last record, in the segment.
     end: u64,
     populated: u64,
-    /// Level disk: what is written with one call when the batch is whole, and where it begins in the segment.
+    /// Not at level memory: what is written when the batch is whole, and where it begins in the segment.
     batch: Vec<u8>,
     batch_at: u64,
     synced: Position,
@@ -137,11 +142,11 @@ impl<S: Storage> Journal<S> {
             }
         }
         if let Some(end) = written {
+            if let Err(fault) = writer.flush() {
+                std::mem::forget(guard);
+                return Err(fault);
+            }
             if writer.durability == Durability::Disk {
-                if let Err(fault) = writer.flush() {
-                    std::mem::forget(guard);
-                    return Err(fault);
-                }
                 ties.progress.sync(end);
             }
             ties.progress.release(end);
@@ -211,23 +216,20 @@ impl<S: Storage> Writer<S> {
         let mut header = [0; HEADER_BYTES];
         let crc = RecordBytes::encode(&mut header, head, body, self.synced, self.chain);
         let len = record_len(body.len());
-        if self.durability == Durability::Disk {
+        if self.durability == Durability::Memory {
+            self.populate(offset + len);
+            self.file.store(offset + HEADER_BYTES as u64, body);
+            self.file.store(offset, &header);
+        } else {
+            if self.durability == Durability::Process && self.batch.len() >= LARGEST {
+                self.flush()?;
+            }
             if self.batch.is_empty() {
                 self.batch_at = offset;
             }
             self.batch.resize((offset - self.batch_at) as usize, 0);
             self.batch.extend_from_slice(&header);
             self.batch.extend_from_slice(body);
-        } else {
-            if offset + len > self.populated {
-                let from = self.populated.next_multiple_of(4096).min(bytes);
-                self.populated = (offset + len + POPULATE).next_multiple_of(4096).min(bytes);
-                self.file.populate(from, self.populated.saturating_sub(from));
-            }
-            // the length comes last: a crash of the process leaves either a whole record or none
-            self.file.store(offset + HEADER_BYTES as u64, body);
-            self.file.store(offset + 4, &header[4..]);
-            self.file.store_last(offset, body.len() as u32);
         }
         self.chain = crc;
         self.end = offset + len;
@@ -236,9 +238,7 @@ impl<S: Storage> Writer<S> {
 
     /// Goes to the next segment, which the engine's credit says is prepared.
     fn turn_page(&mut self, index: u64) -> Result<(), Fault> {
-        if self.durability == Durability::Disk {
-            self.flush()?;
-        }
+        self.flush()?;
         let missing = || Fault {
             what: format!("segment {} is not there", segment_name(index)),
             error: io::ErrorKind::NotFound.into(),
@@ -248,17 +248,48 @@ impl<S: Storage> Writer<S> {
         self.base = index * self.segments.bytes;
         self.end = 0;
         self.populated = 0;
+        self.batch_at = 0;
         Ok(())
     }
 
-    /// Level disk: one write and one sync for the batch.
+    /// Brings the batch into its file; at level disk also to the disk, with one sync.
     fn flush(&mut self) -> Result<(), Fault> {
         if self.batch.is_empty() {
             return Ok(());
         }
-        let result = self.file.write(self.batch_at, &self.batch).and_then(|()| self.file.sync());
+        let result = match self.durability {
+            Durability::Disk => self.file.write(self.batch_at, &self.batch).and_then(|()| self.file.sync()),
+            _ => self.put_in_one(),
+        };
         self.batch.clear();
         result.map_err(|error| Fault { what: format!("writing {}", segment_name(self.index)), error })
+    }
+
+    /// Writes the batch so that a crash of the process leaves all of it or none: the first record's length comes last, and without it
+    /// nothing stands there but an unfinished record, which the next start zeroes.
+    fn put_in_one(&mut self) -> io::Result<()> {
+        let (at, end) = (self.batch_at, self.batch_at + self.batch.len() as u64);
+        let mut length = [0; 4];
+        length.copy_from_slice(&self.batch[..4]);
+        if self.batch.len() < MANY {
+            self.populate(end);
+            self.file.store(at + 4, &self.batch[4..]);
+        } else {
+            self.batch[..4].fill(0);
+            self.file.write(at, &self.batch)?;
+        }
+        self.file.store_last(at, u32::from_le_bytes(length));
+        Ok(())
+    }
+
+    /// Makes the pages below `end`, and some ahead, present.
+    fn populate(&mut self, end: u64) {
+        if end > self.populated {
+            let bytes = self.segments.bytes;
+            let from = self.populated.max(self.batch_at).next_multiple_of(4096).min(bytes);
+            self.populated = (end + POPULATE).next_multiple_of(4096).min(bytes);
+            self.file.populate(from, self.populated.saturating_sub(from));
+        }
     }
 
     fn sync_from(&self, synced: Position) -> Result<(), Fault> {
