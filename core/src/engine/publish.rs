@@ -249,10 +249,7 @@ fn hand_over(told: &mut [(Vec<Recipient>, usize)], slot: &mut [Vec<Recipient>]) 
 
 /// The entry among the events, if there is one: it comes first.
 fn entry_of<'a>(events: &'a [Event<'_>]) -> Option<&'a LogEntry<'a>> {
-    match events.first() {
-        Some(Event::MessageSent(entry) | Event::GroupChanged(entry)) => Some(entry),
-        _ => None,
-    }
+    events.first().and_then(Event::entry)
 }
 
 fn sender_of(events: &[Event<'_>]) -> UserId {

@@ -83,6 +83,7 @@ impl State {
                     self.tokens.remove(&removed.token);
                 }
             }
+            _ => {}
         }
     }
 

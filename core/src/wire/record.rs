@@ -9,6 +9,9 @@ use super::varint::{NUMBER, Room, number_len, put, put_number, varint};
 const EVENTS: u8 = 0x0a; // Record.events
 const MESSAGE_SENT: u8 = 0x0a; // Event.message_sent
 const GROUP_CHANGED: u8 = 0x12; // Event.group_changed
+const PROFILE_CHANGED: u8 = 0x42; // Event.profile_changed
+/// What else stands in inboxes: Event.contact_changed, profile_changed, contacts_imported, account_deleted.
+const RARE: [u8; 4] = [0x3a, PROFILE_CHANGED, 0x4a, 0x52];
 
 /// A message or a group change, as the log has it; the fields of `MessageSent` and `GroupChanged` in log.proto.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,17 +65,33 @@ pub fn as_message(body: &[u8]) -> Option<LogEntry<'_>> {
     single(body, MESSAGE_SENT)
 }
 
-/// The message or group change, if the record holds just one of them.
+/// What of a record stands in inboxes: its first event, if that is of a kind that does.
 pub fn as_entry(body: &[u8]) -> Option<LogEntry<'_>> {
-    single(body, MESSAGE_SENT).or_else(|| single(body, GROUP_CHANGED))
+    single(body, MESSAGE_SENT).or_else(|| single(body, GROUP_CHANGED)).or_else(|| {
+        let event = first_field(body, EVENTS)?;
+        let arm = *event.first()?;
+        let mut entry = RARE.contains(&arm).then(|| fields(only_field(event, arm)?, arm)).flatten()?;
+        // a profile is one's own
+        entry.user = if arm == PROFILE_CHANGED { entry.from } else { entry.user };
+        Some(entry)
+    })
 }
 
 fn single(body: &[u8], arm: u8) -> Option<LogEntry<'_>> {
     let event = only_field(body, EVENTS)?;
-    let mut rest = only_field(event, arm)?;
+    fields(only_field(event, arm)?, arm)
+}
+
+fn fields(mut rest: &[u8], arm: u8) -> Option<LogEntry<'_>> {
     let mut entry = LogEntry::default();
     let mut last = 0;
     while let [tag, behind @ ..] = rest {
+        if *tag == 0x4a && RARE.contains(&arm) {
+            // who else it is about: nothing that an inbox shows
+            let (length, behind) = varint(behind)?;
+            rest = behind.get(usize::try_from(length).ok()?..)?;
+            continue;
+        }
         if *tag <= last {
             return None; // out of order or repeated: the generated decoder knows what to do
         }
@@ -87,15 +106,23 @@ fn single(body: &[u8], arm: u8) -> Option<LogEntry<'_>> {
             0x08 => entry.from = value,
             0x10 => entry.device = u32::try_from(value).ok()?,
             0x18 => entry.key = value,
-            0x20 if arm == MESSAGE_SENT => entry.user = value,
+            0x20 if arm != GROUP_CHANGED => entry.user = value,
             0x28 => entry.group = value,
             0x30 => entry.ordinal = value,
             0x40 => entry.previous = value,
+            // what a contact's change came to shows in its content
+            0x48 if RARE.contains(&arm) => {}
             _ => return None,
         }
         rest = behind;
     }
     Some(entry)
+}
+
+/// The bytes of the first field, if it is this one.
+fn first_field(bytes: &[u8], tag: u8) -> Option<&[u8]> {
+    let (length, rest) = varint(bytes.strip_prefix(&[tag])?)?;
+    rest.get(..usize::try_from(length).ok()?)
 }
 
 /// The bytes of a length-delimited field, if it is all there is.

@@ -118,9 +118,14 @@ fn events(body: &[u8]) -> Value {
         let mut content = None;
         match &mut event.event {
             Some(Event::AccountRegistered(account)) if !account.secret.is_empty() => account.secret = "(masked)".into(),
+            Some(Event::SecretChanged(changed)) if !changed.secret.is_empty() => changed.secret = "(masked)".into(),
             Some(Event::DeviceAdded(device)) => device.token.clear(),
             Some(Event::MessageSent(message)) => content = Some(std::mem::take(&mut message.content)),
             Some(Event::GroupChanged(change)) => content = Some(std::mem::take(&mut change.content)),
+            Some(Event::ContactChanged(change)) => content = Some(std::mem::take(&mut change.content)),
+            Some(Event::ProfileChanged(change)) => content = Some(std::mem::take(&mut change.content)),
+            Some(Event::ContactsImported(imported)) => content = Some(std::mem::take(&mut imported.content)),
+            Some(Event::AccountDeleted(deleted)) => content = Some(std::mem::take(&mut deleted.content)),
             _ => {}
         }
         let mut value = serde_json::to_value(&*event).unwrap_or_default();
