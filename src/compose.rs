@@ -180,6 +180,7 @@ fn build<S: Storage>(
         group: config.limits.group as usize,
         devices: config.limits.devices as usize,
         page: config.limits.page as usize,
+        ..engine::Limits::default()
     };
     let engine = Engine::new(
         state,

@@ -156,7 +156,7 @@ fn a_second_hello_replaces_the_first_and_bye_kills_the_token() {
     bench.put(1, 0, Command::Closed, b"");
     assert!(bench.run().answers.is_empty());
     assert_eq!(bench.ask(2, Command::Nothing, b""), AnswerBody::Done);
-    assert_eq!(bench.ask(2, Command::Bye { all_devices: false }, b""), AnswerBody::SignedOut);
+    assert_eq!(bench.ask(2, Command::Bye { all_devices: false, device: DeviceId(0) }, b""), AnswerBody::SignedOut);
     assert_eq!(refusal(bench.ask(3, Command::Resume { token: [1; 32], cursor: None }, b"")), Code::SignedOut);
 }
 

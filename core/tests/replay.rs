@@ -5,7 +5,7 @@ mod bench;
 use bench::{Bench, change, members, text};
 use proptest::prelude::*;
 use ringdove_core::engine::Limits;
-use ringdove_core::ids::{Epoch, GroupId, Key, UserId, Version};
+use ringdove_core::ids::{DeviceId, Epoch, GroupId, Key, UserId, Version};
 use ringdove_core::rings::{Command, Imported, SignIn, To};
 use ringdove_core::wire::v1::GroupChange;
 
@@ -86,7 +86,7 @@ fn put(bench: &mut Bench, request: u32, deed: &Deed) {
             let sign_in = SignIn {
                 user: UserId::nth(user),
                 credential: 1,
-                device: ringdove_core::ids::DeviceId(device),
+                device: DeviceId(device),
                 token: [token; 32],
                 ..SignIn::default()
             };
@@ -96,7 +96,7 @@ fn put(bench: &mut Bench, request: u32, deed: &Deed) {
             let cursor = Some((Epoch(1), Version(0)));
             bench.put(connection, request, Command::Resume { token: [token; 32], cursor }, b"");
         }
-        Deed::Bye { by, all } => bench.put(by, request, Command::Bye { all_devices: all }, b""),
+        Deed::Bye { by, all } => bench.put(by, request, Command::Bye { all_devices: all, device: DeviceId(0) }, b""),
         Deed::Closed { by } => bench.put(by, 0, Command::Closed, b""),
         Deed::Import { handles } => {
             let account = |(nth, handle): (usize, String)| Imported {
@@ -124,11 +124,11 @@ proptest! {
         at_once in 1..40_usize,
         slots in prop_oneof![Just(64_usize), Just(512)],
     ) {
-        let mut bench = Bench::new(Limits { group: 4, devices: 3, page: 5 }, slots, batch);
+        let mut bench = Bench::new(Limits { group: 4, devices: 3, page: 5, ..Limits::default() }, slots, batch);
         for person in 1..=PEOPLE as u32 {
             bench.register(person, &format!("p{person}xx"));
         }
-        let mut one_by_one = Bench::new(Limits { group: 4, devices: 3, page: 5 }, 512, 1);
+        let mut one_by_one = Bench::new(Limits { group: 4, devices: 3, page: 5, ..Limits::default() }, 512, 1);
         for person in 1..=PEOPLE as u32 {
             one_by_one.register(person, &format!("p{person}xx"));
         }

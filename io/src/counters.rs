@@ -57,6 +57,10 @@ counters! {
     Pushes => "pushes",
     /// Pushes left out because the connection is behind or wants notices only.
     PushesLeftOut => "pushes_left_out",
+    /// Signals written.
+    Signals => "signals",
+    /// Signals left out because the connection had no room for them.
+    SignalsDropped => "signals_dropped",
     /// Notices written.
     Notices => "notices",
     /// Connections that fell behind because they read too slowly.

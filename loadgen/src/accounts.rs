@@ -41,7 +41,7 @@ pub fn import(door: &Path, count: usize) -> Result<Vec<User>, String> {
     while users.len() < count {
         let portion = PORTION.min(count - users.len());
         let account =
-            |place: usize| Account { handle: format!("{run}-{:x}", users.len() + place), name: String::new() };
+            |place: usize| Account { handle: format!("{run}-{:x}", users.len() + place), ..Account::default() };
         let import = Import { accounts: (0..portion).map(account).collect() };
         let mut bytes = Vec::new();
         put_message(&mut bytes, &AdminFrame { id: 1, request: Some(admin_frame::Request::Import(import)) });

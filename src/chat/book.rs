@@ -46,7 +46,7 @@ impl Book {
     /// The folder cannot be made, or the file is no book.
     pub(super) fn open(home: Option<PathBuf>, broker: SocketAddr, handle: &str) -> Result<Self, String> {
         // it becomes a file's name
-        if !ringdove_io::is_handle(handle) {
+        if !ringdove_core::wire::names::is_handle(handle) {
             return Err(format!("{handle:?} is no handle: 3 to 32 of a-z 0-9 . _ -, beginning with a letter"));
         }
         let home = home.or_else(default_home).ok_or("say --home: neither XDG_STATE_HOME nor HOME is set")?;

@@ -88,7 +88,7 @@ fn group(word: &str) -> Option<u64> {
 
 fn person(word: &str) -> Option<Person> {
     if let Some(handle) = word.strip_prefix('@') {
-        return ringdove_io::is_handle(handle).then(|| Person::Handle(handle.to_owned()));
+        return ringdove_core::wire::names::is_handle(handle).then(|| Person::Handle(handle.to_owned()));
     }
     word.strip_prefix('u')?.parse().ok().map(Person::Number)
 }

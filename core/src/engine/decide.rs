@@ -2,15 +2,18 @@
 
 use smallvec::{SmallVec, smallvec};
 
+use super::contact_rules::may_write;
 use super::event::Event;
 use super::groups;
 use super::keys::{Known, Sent};
 use super::state::{State, fingerprint};
-use super::users;
-use crate::ids::{DeviceId, GroupId, Key, UserId};
+use super::users::{self, Device, Standing, User};
+use crate::ids::{DeviceId, GroupId, Key, Time, UserId};
 use crate::rings::{Imported, Made, Register, SignIn, To};
-use crate::wire::log::{AccountRegistered, DeviceAdded, DeviceRemoved};
+use crate::wire::log::{AccountRegistered, DeviceAdded, DeviceRemoved, Reason, SessionClosed};
+use crate::wire::names;
 use crate::wire::record::LogEntry;
+use crate::wire::v1;
 use crate::wire::{Code, Refusal};
 
 /// What the engine holds everyone to.
@@ -22,11 +25,30 @@ pub struct Limits {
     pub devices: usize,
     /// Entries in one page of a sync at most.
     pub page: usize,
+    /// Contacts of a user at most.
+    pub contacts: usize,
+    /// Requests for contacts that wait, of a user and for a user, at most.
+    pub requests: usize,
+    /// Requests for contacts that a user makes in a day at most.
+    pub requests_a_day: usize,
+    /// Only contacts may write to each other.
+    pub contacts_only: bool,
+    /// A token that was not used for so many milliseconds has expired.
+    pub token_ms: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { group: 500, devices: 16, page: 1000 }
+        Self {
+            group: 500,
+            devices: 16,
+            page: 1000,
+            contacts: 5_000,
+            requests: 1_000,
+            requests_a_day: 100,
+            contacts_only: false,
+            token_ms: 90 * 86_400_000,
+        }
     }
 }
 
@@ -49,12 +71,20 @@ pub(super) struct Asker {
     pub(super) device: DeviceId,
 }
 
-/// A message. Refused in this order: the recipient, membership, the key.
-pub(super) fn send<'a>(state: &State, asker: Asker, key: Key, to: To, body: &'a [u8]) -> Result<Decided<'a>, Refusal> {
+/// A message. Refused in this order: the recipient, membership, the key, whether the recipient takes it.
+pub(super) fn send<'a>(
+    state: &State,
+    limits: &Limits,
+    asker: Asker,
+    key: Key,
+    to: To,
+    body: &'a [u8],
+) -> Result<Decided<'a>, Refusal> {
     let (user, group, content) = recipient(state, asker.user, to, body)?;
     if let Some(sent) = known(state, asker, key, || fingerprint(user.0, group.0, content))? {
         return Ok(Decided::Again(sent));
     }
+    may_write(state, limits, asker.user, user)?;
     let chat = match state.group(group) {
         Some(group) => group.chat,
         None => state.chats.get(asker.user, user),
@@ -71,11 +101,17 @@ pub(super) fn send<'a>(state: &State, asker: Asker, key: Key, to: To, body: &'a 
     })))
 }
 
-fn recipient<'a>(state: &State, asker: UserId, to: To, body: &'a [u8]) -> Result<(UserId, GroupId, &'a [u8]), Refusal> {
+/// Who is meant, and the content that is left of the body.
+pub(super) fn recipient<'a>(
+    state: &State,
+    asker: UserId,
+    to: To,
+    body: &'a [u8],
+) -> Result<(UserId, GroupId, &'a [u8]), Refusal> {
     let not_found = |field| Refusal::of(Code::NotFound).field(field);
     match to {
         To::Myself => Ok((asker, GroupId(0), body)),
-        To::User(user) => match state.user(user) {
+        To::User(user) => match state.account(user) {
             Some(_) => Ok((user, GroupId(0), body)),
             None => Err(not_found("user")),
         },
@@ -120,7 +156,12 @@ pub(super) fn change_group<'a>(
 }
 
 /// The first answer to this key, if it has one.
-fn known(state: &State, asker: Asker, key: Key, fingerprint: impl FnOnce() -> u64) -> Result<Option<Sent>, Refusal> {
+pub(super) fn known(
+    state: &State,
+    asker: Asker,
+    key: Key,
+    fingerprint: impl FnOnce() -> u64,
+) -> Result<Option<Sent>, Refusal> {
     if key.0 == 0 {
         return Ok(None);
     }
@@ -136,7 +177,7 @@ fn known(state: &State, asker: Asker, key: Key, fingerprint: impl FnOnce() -> u6
 /// A new account with its first device.
 pub(super) fn register(state: &State, register: &Register) -> Result<Events<'static>, Refusal> {
     users::check(&register.handle, &register.name)?;
-    if state.find(&register.handle).is_some() {
+    if state.is_taken(&register.handle) {
         return Err(Refusal::of(Code::Exists).field("handle"));
     }
     let user = state.next_user();
@@ -156,10 +197,11 @@ pub(super) fn sign_in(
     sign_in: &SignIn,
 ) -> Result<(DeviceId, Events<'static>), Refusal> {
     let wrong = Refusal::of(Code::Unauthenticated);
-    let user = state.user(sign_in.user).ok_or(wrong)?;
+    let user = state.account(sign_in.user).ok_or(wrong)?;
     if user.credential != sign_in.credential || user.secret.is_empty() {
         return Err(wrong);
     }
+    check_standing(user)?;
     let device = match user.device(sign_in.device) {
         Some(device) => device.id,
         None if user.devices.len() >= limits.devices => return Err(Refusal::of(Code::Full).field("device")),
@@ -168,16 +210,64 @@ pub(super) fn sign_in(
     Ok((device, smallvec![added(sign_in.user, device, sign_in)]))
 }
 
+/// Whose token it is, if it is one that may be used.
+pub(super) fn resume(
+    state: &State,
+    limits: &Limits,
+    token: &users::Token,
+    now: Time,
+) -> Result<(UserId, DeviceId), Refusal> {
+    let signed_out = Refusal::of(Code::SignedOut);
+    let (id, device) = *state.tokens.get(token).ok_or(signed_out)?;
+    let user = state.account(id).ok_or(signed_out)?;
+    check_standing(user)?;
+    match user.device(device) {
+        // whoever is connected uses it
+        Some(device) if device.online || device.last_seen.0.saturating_add(limits.token_ms) > now.0 => {
+            Ok((id, device.id))
+        }
+        _ => Err(signed_out),
+    }
+}
+
+/// A disabled account is told so, but only to who could sign in.
+pub(super) fn check_standing(user: &User) -> Result<(), Refusal> {
+    if user.standing == Standing::Disabled { Err(Refusal::of(Code::Disabled)) } else { Ok(()) }
+}
+
+/// A profile's change; the content is the change with its tag.
+pub(super) fn change_profile<'a>(
+    state: &State,
+    asker: Asker,
+    key: Key,
+    content: &'a [u8],
+) -> Result<Decided<'a>, Refusal> {
+    if let Some(sent) = known(state, asker, key, || fingerprint(asker.user.0, 0, content))? {
+        return Ok(Decided::Again(sent));
+    }
+    let entry = <v1::Entry as prost::Message>::decode(content).ok();
+    let change =
+        entry.and_then(|entry| entry.profile_change).ok_or(Refusal::of(Code::Invalid).field("profile_change"))?;
+    users::check_profile(&change)?;
+    Ok(Decided::Happens(Event::ProfileChanged(LogEntry {
+        from: asker.user.0,
+        device: asker.device.0,
+        key: key.0,
+        user: asker.user.0,
+        content,
+        ..LogEntry::default()
+    })))
+}
+
 /// Accounts in bulk: each is made, or refused alone.
 pub(super) fn import(state: &State, accounts: &[Imported]) -> (Events<'static>, Made) {
     let mut events = Events::new();
     let mut made = Vec::with_capacity(accounts.len());
-    let mut next = state.accounts() + 1;
+    let mut next = state.users.len() as u64 + 1;
     for (nth, account) in accounts.iter().enumerate() {
-        let handle = users::fold(&account.handle);
-        let taken = || {
-            state.find(&handle).is_some() || accounts[..nth].iter().any(|other| users::fold(&other.handle) == handle)
-        };
+        let handle = names::fold(&account.handle);
+        let taken =
+            || state.is_taken(&handle) || accounts[..nth].iter().any(|other| names::fold(&other.handle) == handle);
         let checked = users::check(&account.handle, &account.name);
         let checked =
             checked.and_then(|()| if taken() { Err(Refusal::of(Code::Exists).field("handle")) } else { Ok(()) });
@@ -199,16 +289,22 @@ pub(super) fn import(state: &State, accounts: &[Imported]) -> (Events<'static>, 
     (events, made)
 }
 
-/// Sign out: the token dies, or all tokens of the user.
-pub(super) fn bye(state: &State, asker: Asker, all_devices: bool) -> Events<'static> {
-    let removed = |device: DeviceId| Event::DeviceRemoved(DeviceRemoved { user: asker.user.0, device: device.0 });
-    match state.user(asker.user) {
-        Some(user) if all_devices => user.devices.iter().map(|device| removed(device.id)).collect(),
-        _ => smallvec![removed(asker.device)],
+/// What signing a device out means for it, if it is one.
+pub(super) fn sign_out(user: UserId, device: &Device, reason: Reason) -> Events<'static> {
+    let mut events = Events::new();
+    if device.online {
+        events.push(closed(user, device.id, reason));
     }
+    events.push(Event::DeviceRemoved(DeviceRemoved { user: user.0, device: device.id.0 }));
+    events
 }
 
-fn added(user: UserId, device: DeviceId, sign_in: &SignIn) -> Event<'static> {
+/// A session that ends.
+pub(super) fn closed(user: UserId, device: DeviceId, reason: Reason) -> Event<'static> {
+    Event::SessionClosed(SessionClosed { user: user.0, device: device.0, reason: reason.into() })
+}
+
+pub(super) fn added(user: UserId, device: DeviceId, sign_in: &SignIn) -> Event<'static> {
     Event::DeviceAdded(DeviceAdded {
         user: user.0,
         device: device.0,

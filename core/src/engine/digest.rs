@@ -3,6 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use super::state::State;
+use super::users::User;
 
 struct Writer(Sha256);
 
@@ -21,14 +22,13 @@ impl State {
     /// SHA-256 over everything that the journal says.
     pub fn digest(&self) -> [u8; 32] {
         let mut out = Writer(Sha256::new());
+        [self.sessions(), self.online(), self.deleted].into_iter().for_each(|value| out.number(value));
         out.number(self.users.len() as u64);
         for user in self.users.iter() {
             for text in [&user.handle, &user.name, &user.secret] {
                 out.bytes(text.as_bytes());
             }
-            out.number(u64::from(user.credential));
-            out.number(u64::from(user.devices_made));
-            out.number(user.inbox.head().0);
+            self.account_into(&mut out, user);
             out.number(user.devices.len() as u64);
             for device in &user.devices {
                 out.number(u64::from(device.id.0));
@@ -36,6 +36,9 @@ impl State {
                 out.bytes(device.name.as_bytes());
                 out.number(u64::from(device.kind));
                 out.number(device.acked.0);
+                out.number(u64::from(device.online));
+                out.number(device.signed_in.0);
+                out.number(device.last_seen.0);
                 let (highest, forgotten) = device.keys.bounds();
                 out.number(highest);
                 out.number(forgotten);
@@ -51,6 +54,29 @@ impl State {
         self.chats_into(&mut out);
         self.groups_into(&mut out);
         out.0.finalize().into()
+    }
+
+    fn account_into(&self, out: &mut Writer, user: &User) {
+        let about = user.about.as_deref();
+        out.bytes(about.map_or("", |about| &about.avatar).as_bytes());
+        out.bytes(about.map_or("", |about| &about.status).as_bytes());
+        let (day, asks) = user.asks.numbers();
+        let seen = user.seen;
+        let numbers = [user.credential, user.devices_made, user.standing as u32, day, asks.into()];
+        numbers.into_iter().for_each(|value| out.number(value.into()));
+        out.number(u64::from(seen.chosen));
+        let numbers = [user.inbox.head().0, user.registered.0, u64::from(seen.open), seen.since.0, seen.last.0];
+        numbers.into_iter().for_each(|value| out.number(value));
+        out.number(user.groups.len() as u64);
+        user.groups.iter().for_each(|group| out.number(group.0));
+        out.number(user.contacts.forgotten().0);
+        for (id, tie, note) in user.contacts.all() {
+            out.number(id.into());
+            out.number(tie);
+            for text in note.into_iter().flat_map(|note| [&note.greeting, &note.remark].into_iter().chain(&note.tags)) {
+                out.bytes(text.as_bytes());
+            }
+        }
     }
 
     fn chats_into(&self, out: &mut Writer) {

@@ -87,6 +87,25 @@ impl Group {
     }
 }
 
+impl Group {
+    /// A member's account is gone; if it owned the group, `heir` does now.
+    pub(super) fn bequeath(&mut self, gone: UserId, heir: UserId) {
+        self.members.retain(|member| member.user != gone);
+        if let Ok(at) = self.members.binary_search_by_key(&heir, |member| member.user) {
+            self.members[at].role = Role::Owner as i32;
+        }
+    }
+
+    /// Who would own the group without its member `gone`: the first admin, or else the first member. `None`: somebody else owns it, or
+    /// nobody is left.
+    pub(super) fn heir(&self, gone: UserId) -> Option<UserId> {
+        let owns = self.member(gone)?.role == Role::Owner as i32;
+        let others = || self.members.iter().filter(|member| member.user != gone);
+        let heir = others().find(|member| member.role == Role::Admin as i32).or_else(|| others().next());
+        heir.filter(|_| owns).map(|member| member.user)
+    }
+}
+
 /// The change that an entry's content holds.
 pub(super) fn change_of(content: &[u8]) -> Option<GroupChange> {
     v1::Entry::decode(content).ok()?.group_change
@@ -131,7 +150,7 @@ pub(super) fn check(
     let known = (!change.create).then(|| state.group(group)).flatten();
     for (nth, member) in change.set.iter().enumerate() {
         let user = UserId(member.user);
-        if state.user(user).is_none() {
+        if state.account(user).is_none() {
             return Err(Refusal::of(Code::NotFound).field("set"));
         }
         if member.role != Role::Member as i32 && member.role != Role::Admin as i32 || member.nickname.len() > NAME {

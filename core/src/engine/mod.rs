@@ -10,14 +10,22 @@
 
 mod chats;
 mod chunked;
+mod contact_rules;
+mod contacts;
 mod decide;
+mod desk;
 mod digest;
 mod event;
 mod groups;
 mod inbox;
 mod keys;
+mod lists;
+mod online;
+mod operating;
+mod presence;
 mod publish;
 mod sessions;
+mod signing;
 mod stage;
 mod state;
 mod users;

@@ -41,6 +41,8 @@ pub(super) struct Publisher {
 #[derive(Default)]
 struct FanOut {
     pending: bool,
+    /// What is told is a signal, not an entry.
+    signal: bool,
     delivery: Delivery,
     content: Vec<u8>,
     /// For each reactor: who is told, and how many of them have been handed over.
@@ -104,6 +106,11 @@ impl Publisher {
 
     pub(super) fn epoch(&self) -> Epoch {
         self.epoch
+    }
+
+    /// How far the journal is.
+    pub(super) fn progress(&self) -> &Progress {
+        &self.progress
     }
 
     /// Slots that may be used now; none while a fan-out is going on.
@@ -192,6 +199,7 @@ impl Publisher {
             return Ok(());
         }
         fan_out.pending = true;
+        fan_out.signal = false;
         set_delivery(&mut fan_out.delivery, events, time);
         fan_out.answer = answer.take().and_then(|answer| answer(&fan_out.delivery));
         self.go_on();
@@ -204,6 +212,7 @@ impl Publisher {
         while fan_out.pending && commit.credit() > 0 {
             let left: usize = fan_out.told.iter().map(|(list, done)| list.len() - done).sum();
             let published = commit.try_publish(|slot| {
+                slot.signal = fan_out.signal;
                 slot.set_payload(&fan_out.content);
                 slot.content = (0, fan_out.content.len() as u32);
                 slot.delivery = fan_out.delivery;
@@ -217,6 +226,24 @@ impl Publisher {
             if left <= RECIPIENTS {
                 fan_out.pending = false;
             }
+        }
+    }
+
+    /// Tells all sessions of `people` something that is stored nowhere: `frame` is a whole one, without its length.
+    pub(super) fn signal(&mut self, sessions: &Sessions, frame: &[u8], people: impl Iterator<Item = UserId>) {
+        let Self { fan_out, .. } = self;
+        for session in people.flat_map(|user| sessions.of(user)) {
+            if let Some((list, _)) = fan_out.told.get_mut(session.connection.reactor as usize) {
+                list.push(Recipient::new(session.connection, Version(0), false));
+                fan_out.pending = true;
+            }
+        }
+        if fan_out.pending {
+            fan_out.signal = true;
+            fan_out.delivery = Delivery::default();
+            fan_out.content.clear();
+            fan_out.content.extend_from_slice(frame);
+            self.go_on();
         }
     }
 

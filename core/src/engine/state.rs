@@ -4,14 +4,19 @@ use rapidhash::v3::{RapidSecrets, rapidhash_v3_seeded};
 
 use super::chats::{Chat, Chats};
 use super::chunked::{Chunked, Parted};
+use super::contacts::{self, Tie, place};
 use super::event::{self, Event, Unreadable};
 use super::groups::{self, Group};
 use super::inbox::WindowBudget;
 use super::keys::Sent;
-use super::users::{Device, Token, User};
+use super::online::Online;
+use super::users::{Device, Standing, Token, User};
 use crate::ids::{DeviceId, GroupId, Key, Ordinal, Position, Time, UserId, Version};
 use crate::record::RecordHead;
+use crate::wire::log::{Act, Left};
+use crate::wire::names::fold;
 use crate::wire::record::LogEntry;
+use crate::wire::v1::{self, Contact};
 
 /// Everything that the journal's events say. It reads no clock and no configuration.
 #[derive(Debug)]
@@ -22,6 +27,8 @@ pub struct State {
     pub(super) chats: Chats,
     pub(super) groups: Chunked<Group>,
     pub(super) windows: WindowBudget,
+    pub(super) online: Online,
+    pub(super) deleted: u64,
 }
 
 /// Hears of every inbox entry while an event is applied: the live engine turns it into recipients, recovery ignores it.
@@ -48,6 +55,8 @@ impl State {
             chats: Chats::new(),
             groups: Chunked::new(),
             windows,
+            online: Online::default(),
+            deleted: 0,
         }
     }
 
@@ -72,29 +81,156 @@ impl State {
             Event::AccountRegistered(event) => {
                 let user = UserId(event.user);
                 if user == self.next_user() {
-                    self.handles.insert(super::users::fold(&event.handle).into(), user);
-                    self.users.push(User::new(&event.handle, &event.name, &event.secret));
+                    self.handles.insert(fold(&event.handle).into(), user);
+                    self.users.push(User::new(&event.handle, &event.name, &event.secret, head.time));
                 }
             }
-            Event::DeviceAdded(event) => self.device_added(event),
-            Event::DeviceRemoved(event) => {
-                let (user, device) = (UserId(event.user), DeviceId(event.device));
-                if let Some(removed) = self.user_mut(user).and_then(|user| user.remove(device)) {
-                    self.tokens.remove(&removed.token);
+            Event::DeviceAdded(event) => self.device_added(head, event),
+            Event::DeviceRemoved(event) => self.device_removed(head, UserId(event.user), DeviceId(event.device)),
+            Event::ContactChanged(entry, act) => self.contact_changed(head, entry, *act, listener),
+            Event::ContactsImported(entry, contacts) => self.contacts_imported(head, entry, contacts, listener),
+            Event::ProfileChanged(entry) => self.profile_changed(head, entry, listener),
+            Event::AccountDeleted(entry, left) => self.account_deleted(head, entry, left, listener),
+            Event::SecretChanged(event) => {
+                if let Some(user) = self.user_mut(UserId(event.user)) {
+                    user.secret = event.secret.as_str().into();
+                    user.credential += 1;
                 }
             }
-            _ => {}
+            Event::AccountDisabled(event) => {
+                if let Some(user) = self.user_mut(UserId(event.user)) {
+                    user.standing = if event.disabled { Standing::Disabled } else { Standing::Good };
+                }
+            }
+            Event::PresenceChosen(event) => self.presence_chosen(head.time, *event),
+            Event::SessionOpened(event) => self.session_opened(head.time, event),
+            Event::SessionClosed(event) => self.session_closed(head.time, event),
+            Event::SessionsClosed(event) => self.sessions_closed(*event),
         }
     }
 
-    fn device_added(&mut self, event: &crate::wire::log::DeviceAdded) {
+    fn device_added(&mut self, head: RecordHead, event: &crate::wire::log::DeviceAdded) {
         let Ok(token) = Token::try_from(event.token.as_slice()) else { return };
         let (id, device) = (UserId(event.user), DeviceId(event.device));
         let Some(user) = self.user_mut(id) else { return };
-        if let Some(old) = user.add(Device::new(device, token, &event.name, event.kind)) {
+        if let Some(old) = user.add(Device::new(device, token, &event.name, event.kind, head.time)) {
             self.tokens.remove(&old);
         }
         self.tokens.insert(token, (id, device));
+    }
+
+    fn device_removed(&mut self, head: RecordHead, user: UserId, device: DeviceId) {
+        self.device_gone(head.time, user, device);
+        if let Some(removed) = self.user_mut(user).and_then(|user| user.remove(device)) {
+            self.tokens.remove(&removed.token);
+        }
+    }
+
+    fn contact_changed(&mut self, head: RecordHead, entry: &LogEntry<'_>, act: Act, listener: &mut impl Listener) {
+        let (from, other) = (UserId(entry.from), UserId(entry.user));
+        let Some(change) = contacts::change_of(entry.content) else { return };
+        if from == other || self.user(from).is_none() || self.user(other).is_none() {
+            return;
+        }
+        let both = [from, other];
+        let told = if matches!(act, Act::Block | Act::Unblock | Act::Annotate) { &both[..1] } else { &both[..] };
+        let own = deliver(&mut self.users, &mut self.windows, told.iter().copied(), from, head.position, listener);
+        if act == Act::Request
+            && let Some(user) = self.user_mut(from)
+        {
+            user.asks.add(head.time);
+        }
+        for (owner, contact) in [(from, other), (other, from)].into_iter().take(told.len()) {
+            self.tie_changed(owner, contact, &change, act, owner == other);
+        }
+        self.remember(head, entry, own, 0);
+    }
+
+    /// One list's side of a change; `passive`: the other one did it.
+    fn tie_changed(&mut self, owner: UserId, contact: UserId, change: &v1::ContactChange, act: Act, passive: bool) {
+        let Some(place) = place(contact) else { return };
+        let Some(user) = self.user_mut(owner) else { return };
+        let (version, list) = (user.inbox.head(), &mut user.contacts);
+        let before = list.get(place);
+        let state = before.map_or(Contact::None, |tie| tie.state);
+        let asked_by_them = before.is_some_and(|tie| tie.asked_by_them);
+        let blocked = before.is_some_and(|tie| tie.blocked);
+        let tie = Tie { state, asked_by_them, blocked, version };
+        let becomes = |state| Tie { state, asked_by_them: false, ..tie };
+        let tie = match act {
+            Act::Request => Tie { state: Contact::Requested, asked_by_them: passive, ..tie },
+            Act::Accept => becomes(Contact::Accepted),
+            Act::Decline => becomes(Contact::Declined),
+            Act::Withdraw => becomes(Contact::Withdrawn),
+            Act::Remove => becomes(Contact::Removed),
+            Act::Block => Tie { blocked: true, ..tie },
+            Act::Unblock => Tie { blocked: false, ..tie },
+            Act::Annotate | Act::None => tie,
+        };
+        list.set_note(place, |note| match act {
+            Act::Request => note.greeting.clone_from(&change.greeting),
+            Act::Accept | Act::Decline | Act::Withdraw => note.greeting.clear(),
+            Act::Remove => *note = contacts::Note::default(),
+            Act::Annotate => {
+                note.remark.clone_from(&change.remark);
+                note.tags.clone_from(&change.tags);
+            }
+            Act::Block | Act::Unblock | Act::None => {}
+        });
+        list.set(place, tie);
+    }
+
+    fn contacts_imported(
+        &mut self,
+        head: RecordHead,
+        entry: &LogEntry<'_>,
+        others: &[u64],
+        listener: &mut impl Listener,
+    ) {
+        let from = UserId(entry.from);
+        deliver(&mut self.users, &mut self.windows, [from].into_iter(), from, head.position, listener);
+        let places: Vec<u32> = others.iter().filter_map(|other| place(UserId(*other))).collect();
+        if let Some(user) = self.user_mut(from) {
+            let version = user.inbox.head();
+            user.contacts.add_all(&places, version);
+        }
+    }
+
+    fn profile_changed(&mut self, head: RecordHead, entry: &LogEntry<'_>, listener: &mut impl Listener) {
+        let from = UserId(entry.from);
+        let own = deliver(&mut self.users, &mut self.windows, [from].into_iter(), from, head.position, listener);
+        let content = <v1::Entry as prost::Message>::decode(entry.content);
+        if let (Some(user), Ok(v1::Entry { profile_change: Some(change), .. })) = (self.user_mut(from), content) {
+            user.change_profile(change);
+        }
+        self.remember(head, entry, own, 0);
+    }
+
+    fn account_deleted(&mut self, head: RecordHead, entry: &LogEntry<'_>, left: &[Left], listener: &mut impl Listener) {
+        let from = UserId(entry.from);
+        let Some(user) = self.user(from).filter(|user| user.standing != Standing::Deleted) else { return };
+        let devices: Vec<_> = user.devices.iter().map(|device| device.id).collect();
+        for device in devices {
+            self.device_removed(head, from, device);
+        }
+        for Left { group, heir } in left {
+            let group = GroupId(*group).counter().and_then(|counter| self.groups.get_mut(counter as usize - 1));
+            if let Some(group) = group {
+                group.bequeath(from, UserId(*heir));
+            }
+        }
+        let Some(user) = self.user_mut(from) else { return };
+        let handle = std::mem::take(&mut user.handle);
+        let gone = std::mem::replace(user, User { handle, standing: Standing::Deleted, ..User::default() });
+        user.registered = gone.registered;
+        self.deleted += 1;
+        let others =
+            gone.contacts.behind(0).filter(|(_, tie)| matches!(tie.state, Contact::Accepted | Contact::Requested));
+        let others: Vec<_> = others.map(|(id, _)| UserId::nth(id.into())).collect();
+        deliver(&mut self.users, &mut self.windows, others.iter().copied(), from, head.position, listener);
+        for other in others {
+            self.tie_changed(other, from, &v1::ContactChange::default(), Act::Remove, true);
+        }
     }
 
     fn message_sent(&mut self, head: RecordHead, entry: &LogEntry<'_>, listener: &mut impl Listener) {
@@ -124,6 +260,17 @@ impl State {
         group.chat = Chat { ordinal: Ordinal(entry.ordinal), last: head.position };
         // whoever is removed hears of it once, and of nothing after
         let told = group.apply(&change, from);
+        let creator = change.create.then_some(from.0);
+        for joined in change.set.iter().map(|member| member.user).chain(creator) {
+            if let Some(user) = self.user_mut(UserId(joined)) {
+                user.joined(id);
+            }
+        }
+        for left in &change.remove {
+            if let Some(user) = self.user_mut(UserId(*left)) {
+                user.left(id);
+            }
+        }
         let own = deliver(&mut self.users, &mut self.windows, told.into_iter(), from, head.position, listener);
         self.remember(head, entry, own, if change.create { entry.group } else { 0 });
     }
@@ -166,8 +313,19 @@ impl State {
         self.groups.get(id.counter()? as usize - 1)
     }
 
+    /// A user whose account is not deleted.
+    pub(super) fn account(&self, id: UserId) -> Option<&User> {
+        self.user(id).filter(|user| user.standing != Standing::Deleted)
+    }
+
     pub(super) fn find(&self, handle: &str) -> Option<UserId> {
-        self.handles.get(super::users::fold(handle).as_str()).copied()
+        let id = *self.handles.get(fold(handle).as_str())?;
+        self.account(id).map(|_| id)
+    }
+
+    /// Whether somebody has the handle, or had it: it is not given twice.
+    pub(super) fn is_taken(&self, handle: &str) -> bool {
+        self.handles.get(fold(handle).as_str()).is_some()
     }
 
     /// The id of the next account.
@@ -180,9 +338,9 @@ impl State {
         GroupId::nth(self.groups.len() as u64 + 1)
     }
 
-    /// Registered users.
+    /// Registered users, without those who were deleted.
     pub fn accounts(&self) -> u64 {
-        self.users.len() as u64
+        self.users.len() as u64 - self.deleted
     }
 
     /// Groups that exist.

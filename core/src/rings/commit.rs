@@ -12,7 +12,7 @@ use disruptor::{
 use super::payload::{AT_FIRST, Bytes, Payload};
 use crate::ids::{ConnectionId, DeviceId, Epoch, GroupId, Ordinal, Position, Time, UserId, Version};
 use crate::record::RecordHead;
-use crate::wire::Refusal;
+use crate::wire::{Refusal, admin, v1};
 
 /// At most so many recipients stand in one slot, over all reactors; a larger fan-out goes on in the slots behind it.
 pub const RECIPIENTS: usize = 256;
@@ -115,7 +115,13 @@ pub enum AnswerBody {
         groups: u64,
         /// Signed-in connections.
         sessions: u64,
+        /// Users who have one.
+        online: u64,
     },
+    /// A list.
+    Found(Box<v1::Found>),
+    /// What an operator asked for.
+    Operated(Box<admin::admin_answer::Body>),
     /// Bye, then close. A request id above 0 is answered "done" first.
     Close(Refusal),
     /// The device's own bye: "done", then close without a farewell.
@@ -178,6 +184,8 @@ pub struct CommitSlot {
     payload: Payload,
     /// Where in these bytes the entry's content (fields 8 to 18) stands: begin and end.
     pub content: (u32, u32),
+    /// The content is no entry's but a whole frame: a signal, which is stored nowhere.
+    pub signal: bool,
     /// The entry for the recipients.
     pub delivery: Delivery,
     /// Who gets it, for each reactor.
@@ -214,6 +222,7 @@ impl CommitSlot {
         self.record = None;
         self.record_len = 0;
         self.content = (0, 0);
+        self.signal = false;
         self.answer = None;
         self.page.clear();
         self.payload.clear();

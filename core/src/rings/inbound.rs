@@ -10,6 +10,7 @@ use disruptor::{
 };
 
 use crate::ids::{ConnectionId, DeviceId, Epoch, GroupId, Key, Time, UserId, Version};
+use crate::wire::{admin, v1};
 
 /// A body above this many bytes does not stay in its slot: it is moved through the ring and counted against a [`ByteBudget`].
 pub const LARGE_BODY: usize = 4096;
@@ -93,6 +94,25 @@ pub enum Command {
         /// The group, or 0 to make one.
         group: GroupId,
     },
+    /// A relation with another user is changed; the body holds field 17 of an Entry with its tag, behind the handle if `to` says so.
+    ChangeContact {
+        /// The device's idempotency key.
+        key: Key,
+        /// The other one.
+        to: To,
+    },
+    /// The own profile is changed; the body holds field 18 of an Entry with its tag.
+    ChangeProfile {
+        /// The device's idempotency key.
+        key: Key,
+    },
+    /// What others see of who is there: `ringdove.v1.State`, not OFFLINE.
+    ChoosePresence {
+        /// The state.
+        state: u32,
+    },
+    /// A list is read.
+    Get(Box<v1::Get>),
     /// Everything since a version.
     Sync {
         /// The device has everything up to here.
@@ -117,13 +137,19 @@ pub enum Command {
     Bye {
         /// Sign all devices of the user out.
         all_devices: bool,
+        /// Sign this one out; 0: the one that asks.
+        device: DeviceId,
     },
     /// The connection is gone. Never refused, never lost.
     Closed,
+    /// Time has passed; sent now and then while [`super::Progress::ticks_wanted`].
+    Tick,
     /// Accounts in bulk, through the admin door.
     Import(Box<Vec<Imported>>),
     /// Figures for the admin door.
     Figures,
+    /// What else an operator asks; passwords in it are hashed.
+    Operate(Box<admin::admin_frame::Request>),
 }
 
 /// One slot of the inbound ring.

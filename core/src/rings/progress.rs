@@ -12,6 +12,7 @@ pub struct Progress {
     synced: AtomicU64,
     prepared: AtomicU64,
     disk_full: AtomicBool,
+    ticks: AtomicBool,
 }
 
 impl Progress {
@@ -22,6 +23,7 @@ impl Progress {
             synced: AtomicU64::new(next.0),
             prepared: AtomicU64::new(prepared.0),
             disk_full: AtomicBool::new(false),
+            ticks: AtomicBool::new(false),
         }
     }
 
@@ -40,6 +42,17 @@ impl Progress {
     /// Whether the last attempt to prepare a segment found no room.
     pub fn disk_full(&self) -> bool {
         self.disk_full.load(Ordering::Relaxed)
+    }
+
+    /// Whether the engine waits for time to pass. Only slots that it publishes make it wait, so whoever reads them sees it in time.
+    pub fn ticks_wanted(&self) -> bool {
+        self.ticks.load(Ordering::Relaxed)
+    }
+    /// The engine waits for time to pass, or does not any more.
+    pub fn want_ticks(&self, wanted: bool) {
+        if self.ticks_wanted() != wanted {
+            self.ticks.store(wanted, Ordering::Relaxed);
+        }
     }
 
     /// The journal has made everything below `end` durable at the configured level. Call after the bytes are written.

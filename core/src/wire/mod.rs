@@ -4,6 +4,7 @@ mod codes;
 pub mod frame;
 pub mod hot;
 pub mod json;
+pub mod names;
 pub mod record;
 pub mod varint;
 

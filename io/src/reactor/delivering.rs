@@ -2,8 +2,9 @@
 
 use ringdove_core::ids::{GroupId, UserId, Version};
 use ringdove_core::rings::{Answer, AnswerBody, CommitSlot, Delivery, Recipient};
-use ringdove_core::wire::Refusal;
+use ringdove_core::wire::frame::put_length;
 use ringdove_core::wire::hot::{self, Names, NewTail, SentEntry, Tail};
+use ringdove_core::wire::{Refusal, v1};
 
 use super::Edge;
 use super::output::put_refusal;
@@ -53,6 +54,10 @@ impl Edge {
         let recipients = slot.recipients.get(usize::from(self.index)).map_or(&[][..], Vec::as_slice);
         match recipients {
             [] => {}
+            all if slot.signal => {
+                let frame = slot.content();
+                all.iter().for_each(|one| self.push_signal(one.key(), one.generation, &frame));
+            }
             [one] => self.push(one, &new_tail(one.is_own(), &slot.delivery, &slot.content())),
             many => {
                 tails.clear();
@@ -105,6 +110,26 @@ impl Edge {
         self.owe_notice(key);
     }
 
+    /// Writes a signal, a whole frame without its length. One that finds no room is not kept: a notice says that something was missed.
+    fn push_signal(&mut self, key: u32, generation: u32, frame: &[u8]) {
+        let connection = match self.connections.get_mut(key as usize) {
+            Some(connection) if connection.generation == generation => connection,
+            _ => return self.output.counters.count(Counter::Stale),
+        };
+        if !connection.stage.is_signed_in() || connection.quiet {
+            return;
+        }
+        let put = |out: &mut Vec<u8>| {
+            put_length(out, frame.len());
+            out.extend_from_slice(frame);
+        };
+        if self.output.push(key, connection, frame.len() + PUSH_HEAD, put) {
+            return self.output.counters.count(Counter::Signals);
+        }
+        self.output.counters.count(Counter::SignalsDropped);
+        self.owe_notice(key);
+    }
+
     fn answer(&mut self, slot: &CommitSlot, answer: &Answer) {
         let key = answer.connection.key;
         let connection = match self.connections.get_mut(key as usize) {
@@ -127,9 +152,9 @@ impl Edge {
             AnswerBody::Page(page) => self.pull(key, id, page, &slot.page),
             AnswerBody::Gap(version) => self.answer_gap(key, id, *version),
             AnswerBody::Imported(made) => self.answer_imported(key, id, made),
-            AnswerBody::Figures { accounts, groups, sessions } => {
-                self.answer_figures(key, id, *accounts, *groups, *sessions);
-            }
+            AnswerBody::Figures { .. } => self.answer_figures(key, id, &answer.body),
+            AnswerBody::Operated(body) => self.answer_operator(key, id, (**body).clone()),
+            AnswerBody::Found(found) => self.answer_found(key, id, found),
             AnswerBody::Close(refusal) => {
                 self.answer_done(key, id);
                 self.bye_with(key, *refusal);
@@ -147,6 +172,12 @@ impl Edge {
         if id > 0 {
             self.output.answer(key, connection, |out| hot::put_done(out, id));
         }
+    }
+
+    fn answer_found(&mut self, key: u32, id: u32, found: &v1::Found) {
+        let Some(connection) = self.connections.get_mut(key as usize) else { return };
+        let frame = v1::ServerFrame { id, body: Some(v1::server_frame::Body::Found(found.clone())) };
+        self.output.answer(key, connection, |out| hot::put_server(out, &frame));
     }
 
     fn answer_entry(&mut self, key: u32, slot: &CommitSlot, answer: &Answer) {

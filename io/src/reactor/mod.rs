@@ -33,7 +33,7 @@ use slab::Slab;
 pub use accepting::Doors;
 
 use crate::admission::Admission;
-use crate::clock::{Clock, TICK_MS};
+use crate::clock::{Clock, TICK_MS, Tick};
 use crate::config::{PREFIX, READ_CHUNK, ReactorConfig};
 use crate::connection::Connection;
 use crate::counters::Counters;
@@ -137,6 +137,8 @@ pub(crate) struct Edge {
     ready: VecDeque<u32>,
     wheel: Wheel,
     due: Vec<Deadline>,
+    /// When the engine was last told that time passes.
+    ticked: Tick,
     clock: Clock,
     inlet: Inlet,
     engine: Arc<Doorbell>,
@@ -173,6 +175,7 @@ impl Reactor {
             ready: VecDeque::new(),
             wheel: Wheel::new(),
             due: Vec::new(),
+            ticked: Tick(0),
             clock: Clock::start(),
             inlet: Inlet::new(seams.inbound, seams.space),
             engine: seams.engine,
@@ -337,6 +340,7 @@ impl Agent for Reactor {
         work += self.edge.inlet.publish_pending(&self.edge.output.counters);
         work += self.edge.run_phase(work == 0);
         work += self.edge.turn_wheel();
+        self.edge.tick_engine();
         if self.edge.inlet.take_published() {
             self.edge.engine.ring();
         }
@@ -348,7 +352,8 @@ impl Agent for Reactor {
             return true;
         }
         let mut timeout = Duration::from_micros(timeout_us);
-        if !self.edge.wheel.is_empty() || self.edge.accepting.tcp_waits || self.edge.phase != Phase::Running {
+        let waits = !self.edge.wheel.is_empty() || self.edge.accepting.tcp_waits || self.edge.ticks_engine();
+        if waits || self.edge.phase != Phase::Running {
             timeout = timeout.min(Duration::from_millis(TICK_MS));
         }
         self.found = self.poll(timeout) > 0;

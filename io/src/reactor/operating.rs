@@ -2,20 +2,18 @@
 
 use prost::Message;
 use ringdove_core::ids::{DeviceId, UserId};
-use ringdove_core::rings::{Command, Imported};
+use ringdove_core::rings::{AnswerBody, Command, Imported};
+use ringdove_core::wire::names::{NAME, is_handle};
 use ringdove_core::wire::{Code, Refusal, admin, frame};
 use zeroize::Zeroizing;
 
 use super::Edge;
 use super::reading::Step;
 use crate::connection::Aside;
-use crate::handles::is_handle;
 use crate::tokens;
 
 /// Accounts that one import may make.
 const ACCOUNTS: usize = 256;
-/// Longest name of an account, in bytes.
-const NAME: usize = 64;
 
 impl Edge {
     /// Takes a frame of the admin door.
@@ -43,6 +41,13 @@ impl Edge {
                 }
             }
             Some(Request::Import(import)) => self.import(key, asked.id, import),
+            Some(request) => {
+                if self.request(key, asked.id, Command::Operate(Box::new(request)), &[]) {
+                    Step::Next
+                } else {
+                    Step::Full
+                }
+            }
             None => {
                 self.refuse_operator(key, asked.id, &Refusal::of(Code::UnknownRequest));
                 Step::Next
@@ -81,7 +86,8 @@ impl Edge {
         self.answer_operator(key, id, body);
     }
 
-    pub(super) fn answer_figures(&mut self, key: u32, id: u32, accounts: u64, groups: u64, sessions: u64) {
+    pub(super) fn answer_figures(&mut self, key: u32, id: u32, body: &AnswerBody) {
+        let AnswerBody::Figures { accounts, groups, sessions, online } = *body else { return };
         let figures = admin::Figures {
             server: self.config.server.clone(),
             accounts,
@@ -91,6 +97,8 @@ impl Edge {
             released: self.progress.released().0,
             synced: self.progress.synced().0,
             epoch: self.config.epoch.0,
+            online,
+            ..admin::Figures::default()
         };
         self.answer_operator(key, id, admin::admin_answer::Body::Figures(figures));
     }
@@ -108,7 +116,7 @@ impl Edge {
         self.answer_operator(key, id, admin::admin_answer::Body::Refusal(body));
     }
 
-    fn answer_operator(&mut self, key: u32, id: u32, body: admin::admin_answer::Body) {
+    pub(super) fn answer_operator(&mut self, key: u32, id: u32, body: admin::admin_answer::Body) {
         let Some(connection) = self.connections.get_mut(key as usize) else { return };
         let bytes = admin::AdminAnswer { id, body: Some(body) }.encode_to_vec();
         self.output.answer(key, connection, |out| {

@@ -194,6 +194,14 @@ impl Edge {
         true
     }
 
+    /// Tells the engine that time has passed, which concerns no connection.
+    pub(super) fn publish_tick(&mut self) -> bool {
+        let Self { inlet, clock, output, index, .. } = self;
+        let nowhere = ConnectionId { reactor: *index, ..ConnectionId::default() };
+        let envelope = Envelope { connection: nowhere, request: 0, ack: Version(0), time: clock.wall() };
+        inlet.publish(&envelope, |slot| *slot = Command::Tick, Body::NONE, &output.counters)
+    }
+
     /// Publishes a command of this connection that no socket can be made to wait for, now or later, in order.
     pub(super) fn publish_surely(&mut self, key: u32, request: u32, command: Command) {
         let Some(connection) = self.connections.get(key as usize) else { return };

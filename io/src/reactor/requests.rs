@@ -1,9 +1,10 @@
 //! Requests: frames of clients, checked for their form and handed to the engine.
 
-use ringdove_core::ids::{GroupId, Key, UserId, Version, WIRE_BOUND};
+use ringdove_core::ids::{DeviceId, GroupId, Key, UserId, Version, WIRE_BOUND};
 use ringdove_core::rings::{Command, To};
 use ringdove_core::wire::hot::{self, HotClient, HotSend, HotTo};
 use ringdove_core::wire::json::JsonError;
+use ringdove_core::wire::names::is_handle;
 use ringdove_core::wire::varint::varint;
 use ringdove_core::wire::{Code, Refusal, json, v1};
 
@@ -13,7 +14,6 @@ use super::publishing::Body;
 use super::reading::Step;
 use crate::connection::Stage;
 use crate::counters::Counter;
-use crate::handles::is_handle;
 
 /// Members that one change of a group may name.
 const MEMBERS: usize = 500;
@@ -77,7 +77,9 @@ impl Edge {
             Some(Request::Sync(sync)) => self.sync(key, id, &sync),
             Some(Request::Mode(mode)) => self.mode(key, id, mode),
             Some(Request::Bye(bye)) => self.said_bye(key, id, &bye),
-            Some(Request::Signal(_) | Request::History(_) | Request::Get(_)) => {
+            Some(Request::Get(get)) => self.get(key, id, get),
+            Some(Request::Signal(signal)) => self.signal(key, id, &signal),
+            Some(Request::History(_) | Request::NewPassword(_)) => {
                 self.refuse(key, id, Refusal::of(Code::UnknownRequest))
             }
         }
@@ -250,12 +252,42 @@ impl Edge {
         Step::Next
     }
 
+    fn get(&mut self, key: u32, id: u32, get: v1::Get) -> Step {
+        if id == 0 {
+            return self.refuse(key, id, Refusal::of(Code::Invalid).field("id"));
+        }
+        self.ask(key, id, Command::Get(Box::new(get)))
+    }
+
+    /// A signal: so far only what others see of who is there, which is said to nobody in particular.
+    fn signal(&mut self, key: u32, id: u32, signal: &v1::Signal) -> Step {
+        use v1::signal::What;
+        let refused = match &signal.what {
+            None => Refusal::of(Code::Invalid).field("what"),
+            Some(What::Typing(_)) => Refusal::of(Code::Unsupported).field("typing"),
+            Some(What::Custom(_)) => Refusal::of(Code::Unsupported).field("custom"),
+            Some(What::Presence(_)) if signal.to.is_some() => Refusal::of(Code::Invalid).field("to"),
+            Some(What::Presence(presence)) => match v1::State::try_from(presence.state) {
+                Err(_) | Ok(v1::State::Offline) => Refusal::of(Code::Invalid).field("state"),
+                Ok(state) => return self.ask(key, id, Command::ChoosePresence { state: state as u32 }),
+            },
+        };
+        self.refuse(key, id, refused)
+    }
+
     fn said_bye(&mut self, key: u32, id: u32, bye: &v1::Bye) -> Step {
-        if !self.request(key, id, Command::Bye { all_devices: bye.all_devices }, &[]) {
+        let Ok(device) = u32::try_from(bye.device).map(DeviceId) else {
+            return self.refuse(key, id, Refusal::of(Code::NotFound).field("device"));
+        };
+        if bye.device != 0 && bye.all_devices {
+            return self.refuse(key, id, Refusal::of(Code::Invalid).field("device"));
+        }
+        let ends = bye.device == 0 || bye.all_devices;
+        if !self.request(key, id, Command::Bye { all_devices: bye.all_devices, device }, &[]) {
             return Step::Full;
         }
         if let Some(connection) = self.connections.get_mut(key as usize) {
-            connection.deaf = true;
+            connection.deaf = ends;
         }
         Step::Next
     }
@@ -307,8 +339,6 @@ fn check_parts(send: &v1::Send) -> Result<(), Refusal> {
         (send.mention_all, "mention_all"),
         (send.mark.is_some(), "mark"),
         (send.amend.is_some(), "amend"),
-        (send.contact_change.is_some(), "contact_change"),
-        (send.profile_change.is_some(), "profile_change"),
     ];
     let alone = [
         send.mark.is_some(),
@@ -331,14 +361,20 @@ fn check_parts(send: &v1::Send) -> Result<(), Refusal> {
 fn send_command(send: &v1::Send) -> Result<Command, Refusal> {
     use v1::send::To as WireTo;
     let key = Key(send.key);
-    let Some(change) = &send.group_change else {
-        let to = match &send.to {
-            None => To::Myself,
-            Some(WireTo::User(user)) => To::User(user_id(*user)?),
-            Some(WireTo::Group(group)) => To::Group(group_id(*group)?),
-            Some(WireTo::Handle(handle)) => To::Handle(handle_length(handle)?),
+    if send.profile_change.is_some() {
+        return match &send.to {
+            None => Ok(Command::ChangeProfile { key }),
+            Some(_) => Err(Refusal::of(Code::Invalid).field("to")),
         };
-        return Ok(Command::Send { key, to });
+    }
+    if send.contact_change.is_some() {
+        return match recipient(send)? {
+            to @ (To::User(_) | To::Handle(_)) => Ok(Command::ChangeContact { key, to }),
+            To::Myself | To::Group(_) => Err(Refusal::of(Code::Invalid).field("user")),
+        };
+    }
+    let Some(change) = &send.group_change else {
+        return Ok(Command::Send { key, to: recipient(send)? });
     };
     check_change(change)?;
     match (&send.to, change.create) {
@@ -346,6 +382,16 @@ fn send_command(send: &v1::Send) -> Result<Command, Refusal> {
         (Some(WireTo::Group(group)), false) => Ok(Command::ChangeGroup { key, group: group_id(*group)? }),
         (None, false) => Err(Refusal::of(Code::Invalid).field("group")),
         _ => Err(Refusal::of(Code::Invalid).field("to")),
+    }
+}
+
+fn recipient(send: &v1::Send) -> Result<To, Refusal> {
+    use v1::send::To as WireTo;
+    match &send.to {
+        None => Ok(To::Myself),
+        Some(WireTo::User(user)) => user_id(*user).map(To::User),
+        Some(WireTo::Group(group)) => group_id(*group).map(To::Group),
+        Some(WireTo::Handle(handle)) => handle_length(handle).map(To::Handle),
     }
 }
 

@@ -9,6 +9,7 @@
 
 use ringdove_core::ids::{ConnectionId, DeviceId, Epoch, Version};
 use ringdove_core::rings::{Challenge, Command, Register, SignIn, Welcome};
+use ringdove_core::wire::names::{DEVICE_NAME, NAME, is_handle, is_line};
 use ringdove_core::wire::{Code, Refusal, hot, v1};
 use zeroize::Zeroizing;
 
@@ -19,14 +20,9 @@ use crate::clock::{TICK_MS, Tick};
 use crate::config::{ATTEMPTS_RETRY_MS, BUSY_RETRY_MS, Limits};
 use crate::connection::{Attempt, Stage};
 use crate::counters::Counter;
-use crate::handles::is_handle;
 use crate::passwords::Job;
 use crate::tokens;
 
-/// Longest name of an account, in bytes.
-const NAME: usize = 64;
-/// Longest name of a device, in bytes.
-const DEVICE_NAME: usize = 64;
 /// The request id under which the engine answers a hello: there is one at a time, and the client's own id may be absent.
 const HELLO: u32 = 1;
 /// A password's length, in bytes.
@@ -82,7 +78,7 @@ impl Edge {
     }
 
     fn look_at(&self, hello: &v1::Hello) -> Result<(Asked, SignIn, Zeroizing<String>), Refusal> {
-        if hello.device_name.len() > DEVICE_NAME {
+        if !is_line(&hello.device_name, DEVICE_NAME) {
             return Err(invalid("device_name"));
         }
         let asked = match &hello.auth {
@@ -295,7 +291,7 @@ fn look_at_register(password: &v1::Password) -> Result<Asked, Refusal> {
     if !SECRET.contains(&password.secret.len()) {
         return Err(invalid("secret"));
     }
-    if password.name.len() > NAME {
+    if !is_line(&password.name, NAME) {
         return Err(invalid("name"));
     }
     Ok(Asked::Register {

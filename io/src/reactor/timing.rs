@@ -4,6 +4,7 @@ use ringdove_core::rings::Command;
 use ringdove_core::wire::Code;
 
 use super::Edge;
+use super::shutting_down::Phase;
 use crate::clock::Tick;
 use crate::config::NOTICE_MS;
 use crate::connection::{Connection, Stage};
@@ -24,6 +25,20 @@ impl Edge {
         }
         self.due = due;
         count
+    }
+
+    /// Whether this reactor tells the engine that time passes: the engine wants to know it, and one reactor is enough.
+    pub(super) fn ticks_engine(&self) -> bool {
+        self.index == 0 && self.phase == Phase::Running && self.progress.ticks_wanted()
+    }
+
+    /// Tells the engine that time has passed.
+    pub(super) fn tick_engine(&mut self) {
+        let now = self.clock.tick();
+        // a full ring is no loss: the next turn tries again
+        if now != self.ticked && self.ticks_engine() && self.publish_tick() {
+            self.ticked = now;
+        }
     }
 
     /// Makes sure that the wheel knows the connection's next deadline.

@@ -48,7 +48,7 @@ impl Operator {
 }
 
 fn accounts(handles: &[&str]) -> Request {
-    let account = |handle: &&str| admin::Account { handle: (*handle).into(), name: String::new() };
+    let account = |handle: &&str| admin::Account { handle: (*handle).into(), ..admin::Account::default() };
     Request::Import(admin::Import { accounts: handles.iter().map(account).collect() })
 }
 
@@ -122,7 +122,7 @@ fn figures_come_from_everywhere() {
     operator.ask(1, Request::Stats(admin::Stats {}));
     let heard = bench.command();
     assert_eq!(heard.command, Command::Figures);
-    bench.answer(&heard, AnswerBody::Figures { accounts: 3, groups: 2, sessions: 1 });
+    bench.answer(&heard, AnswerBody::Figures { accounts: 3, groups: 2, sessions: 1, online: 1 });
     let answer = operator.answer(&mut bench);
     let Some(Body::Figures(figures)) = answer.body else { panic!("{answer:?}") };
     assert_eq!((figures.accounts, figures.groups, figures.sessions, figures.connections), (3, 2, 1, 1));

@@ -1,6 +1,7 @@
 //! Ends: by the client, by the engine, by the shutdown.
 
 use ringdove_core::agent::Agent;
+use ringdove_core::ids::DeviceId;
 use ringdove_core::rings::{AnswerBody, Command};
 use ringdove_core::wire::v1::{self, client_frame::Request, server_frame::Body};
 use ringdove_core::wire::{Code, Refusal};
@@ -42,10 +43,10 @@ fn bye_is_done_and_then_the_connection_ends_without_a_farewell() {
     let mut bench = Bench::new(Setup::default());
     let mut client = bench.signed_in(256, 2, 2);
     client.raw_frame(&[0x10, 2]);
-    client.ask(5, Request::Bye(v1::Bye { all_devices: true }));
+    client.ask(5, Request::Bye(v1::Bye { all_devices: true, device: 0 }));
     client.send_text(6, 512, "too late");
     let heard = bench.command();
-    assert_eq!((heard.ack, &heard.command), (2, &Command::Bye { all_devices: true }));
+    assert_eq!((heard.ack, &heard.command), (2, &Command::Bye { all_devices: true, device: DeviceId(0) }));
     bench.answer(&heard, AnswerBody::SignedOut);
     assert_eq!(client.frame(&mut bench), v1::ServerFrame { id: 5, body: None });
     client.end(&mut bench);

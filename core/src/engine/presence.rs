@@ -1,0 +1,132 @@
+//! Telling contacts who is online: what changed is gathered for a while, and only what is different then is told.
+
+use std::collections::VecDeque;
+
+use prost::Message;
+use roaring::RoaringBitmap;
+
+use super::chunked::Chunked;
+use super::contacts::place;
+use super::publish::Publisher;
+use super::sessions::Sessions;
+use super::state::State;
+use super::users::User;
+use crate::ids::{Time, UserId};
+use crate::wire::v1::{self, ServerFrame, Signal, server_frame::Body, signal};
+
+/// What changed is told after so many milliseconds: whoever is back by then was never gone.
+const GATHERED_MS: u64 = 100;
+/// One turn tells of so many users at most, and then sees to commands again.
+const AT_ONCE: usize = 64;
+
+/// What contacts were told last, and of whom there may be news. No part of the state: after a restart nobody was told anything.
+#[derive(Debug, Default)]
+pub(super) struct Presence {
+    told: Chunked<Told>,
+    /// May have news, since `begun` at the earliest. A user stands here once, so this is bounded by the number of users.
+    gathering: VecDeque<u32>,
+    marked: RoaringBitmap,
+    begun: Time,
+    telling: VecDeque<u32>,
+}
+
+/// State and kinds of device, as contacts know them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Told {
+    state: u8,
+    kinds: u8,
+}
+
+impl Told {
+    fn of(presence: &v1::Presence) -> Self {
+        let kinds = presence.kinds.iter().fold(0, |kinds, kind| kinds | 1_u8.checked_shl(*kind as u32).unwrap_or(0));
+        Self { state: presence.state as u8, kinds }
+    }
+}
+
+impl Presence {
+    /// There may be news of a user.
+    pub(super) fn changed(&mut self, user: UserId, now: Time) {
+        let Some(id) = place(user) else { return };
+        if self.marked.insert(id) {
+            if self.gathering.is_empty() {
+                self.begun = now;
+            }
+            self.gathering.push_back(id);
+        }
+    }
+
+    /// Whether it waits for its time.
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.gathering.is_empty()
+    }
+
+    /// Whether there is something to tell now.
+    pub(super) fn has_news(&self) -> bool {
+        !self.telling.is_empty()
+    }
+
+    /// Time has passed.
+    pub(super) fn tick(&mut self, now: Time) {
+        // a clock that was set back must not hold anyone up
+        if now.0.abs_diff(self.begun.0) >= GATHERED_MS && self.telling.is_empty() {
+            std::mem::swap(&mut self.telling, &mut self.gathering);
+            self.marked.clear();
+        }
+    }
+
+    /// Tells of some users, as long as `credit` is there. Returns of how many.
+    pub(super) fn tell(&mut self, state: &State, sessions: &Sessions, publisher: &mut Publisher, credit: u64) -> usize {
+        for count in 0..AT_ONCE {
+            if publisher.credit() < credit {
+                return count;
+            }
+            let Some(id) = self.telling.pop_front() else { return count };
+            self.tell_of(state, sessions, publisher, id);
+        }
+        AT_ONCE
+    }
+
+    fn tell_of(&mut self, state: &State, sessions: &Sessions, publisher: &mut Publisher, id: u32) {
+        let user = UserId::nth(id.into());
+        let Some(account) = state.user(user) else { return };
+        let presence = state.presence(account);
+        let now = Told::of(&presence);
+        while self.told.len() <= id as usize {
+            self.told.push(Told::default());
+        }
+        let Some(told) = self.told.get_mut(id as usize) else { return };
+        if std::mem::replace(told, now) != now {
+            publisher.signal(sessions, &frame(user, presence), friends_online(state, account));
+        }
+    }
+
+    /// Tells one user of another one now: they have just become contacts, or stopped seeing each other.
+    pub(super) fn introduce(
+        state: &State,
+        sessions: &Sessions,
+        publisher: &mut Publisher,
+        (of, to): (UserId, UserId),
+        hidden: bool,
+    ) {
+        let Some(account) = state.user(of) else { return };
+        let presence = state.presence(account);
+        if presence.state() == v1::State::Offline || sessions.of(to).is_empty() {
+            return;
+        }
+        let presence = if hidden { v1::Presence::default() } else { presence };
+        publisher.signal(sessions, &frame(of, presence), std::iter::once(to));
+    }
+}
+
+/// The contacts of a user who are online and may see it: a join in memory.
+fn friends_online<'a>(state: &'a State, user: &'a User) -> impl Iterator<Item = UserId> + 'a {
+    let online = user.contacts.accepted().filter(|id| state.online.has(*id) && !user.contacts.blocks(*id));
+    online.map(|id| UserId::nth(id.into()))
+}
+
+/// The whole frame, which is the same for everyone who is told.
+fn frame(from: UserId, presence: v1::Presence) -> Vec<u8> {
+    let what = Some(signal::What::Presence(presence));
+    ServerFrame { id: 0, body: Some(Body::Signal(Signal { from: from.0, to: None, what })) }.encode_to_vec()
+}

@@ -1,0 +1,189 @@
+//! Signing in and out. Every session that begins or ends is an event, so that the log knows who was online, and why not any more.
+
+use super::decide::{self, Asker, Events, closed, sign_out};
+use super::desk::Desk;
+use super::event::Event;
+use super::inbox::Since;
+use super::publish::Room;
+use crate::ids::{ConnectionId, DeviceId, Epoch, UserId, Version};
+use crate::rings::{Answer, AnswerBody, Challenge, InboundSlot, Register, SignIn, Welcome};
+use crate::wire::log::{CursorMoved, Reason, SessionOpened};
+use crate::wire::{Code, Refusal};
+
+/// Who signs in, and how.
+struct Entering {
+    user: UserId,
+    device: DeviceId,
+    cursor: Option<(Epoch, Version)>,
+    /// Why the session begins.
+    reason: Reason,
+    /// What else has to happen in the same record.
+    events: Events<'static>,
+}
+
+impl Desk {
+    pub(super) fn resume(
+        &mut self,
+        slot: &InboundSlot,
+        token: &[u8; 32],
+        cursor: Option<(Epoch, Version)>,
+    ) -> Result<(), Refusal> {
+        let (user, device) = decide::resume(&self.state, &self.limits, token, self.clock)?;
+        self.enter(slot, Entering { user, device, cursor, reason: Reason::Resumed, events: Events::new() })
+    }
+
+    pub(super) fn look_up(&mut self, slot: &InboundSlot, body: &[u8]) -> Result<(), Refusal> {
+        let user = std::str::from_utf8(body).ok().and_then(|handle| self.state.find(handle));
+        let challenge = user.and_then(|id| self.state.user(id).map(|user| (id, user))).map(|(id, user)| Challenge {
+            user: id,
+            credential: user.credential,
+            secret: user.secret.to_string(),
+        });
+        self.answer(slot, AnswerBody::Challenge(Box::new(challenge.unwrap_or_default())));
+        Ok(())
+    }
+
+    pub(super) fn sign_in(&mut self, slot: &InboundSlot, sign_in: &SignIn) -> Result<(), Refusal> {
+        let (device, events) = decide::sign_in(&self.state, &self.limits, sign_in)?;
+        let SignIn { user, cursor, .. } = *sign_in;
+        self.enter(slot, Entering { user, device, cursor, reason: Reason::Login, events })
+    }
+
+    pub(super) fn register(&mut self, slot: &InboundSlot, register: &Register) -> Result<(), Refusal> {
+        let user = self.state.next_user();
+        let events = decide::register(&self.state, register)?;
+        self.enter(slot, Entering { user, device: DeviceId(1), cursor: None, reason: Reason::Login, events })
+    }
+
+    /// Lets a device in: whoever had its place or its name before is closed in the same record.
+    fn enter(&mut self, slot: &InboundSlot, entering: Entering) -> Result<(), Refusal> {
+        let Entering { user, device, cursor, reason, mut events } = entering;
+        // a place is used again before its close was heard of
+        let vacated = self.sessions.sits(slot.connection);
+        let replaced = self.sessions.connection_of(user, device).filter(|before| *before != slot.connection);
+        if let Some((gone, on)) = vacated {
+            events.push(closed(gone, on, Reason::Dropped));
+        }
+        if replaced.is_some() {
+            events.push(closed(user, device, Reason::Replaced));
+        }
+        let opened = SessionOpened { user: user.0, device: device.0, reason: reason.into() };
+        events.push(Event::SessionOpened(opened));
+        if let Some((gone, _)) = vacated {
+            self.news_of(gone);
+        }
+        self.news_of(user);
+        // whoever has a token reads on when the disk is full
+        let room = if reason == Reason::Resumed { Room::Reserve } else { Room::Ordinary };
+        self.happen(&events, room)?;
+        // a session whose end was not journaled yet has ended with this record at the latest
+        self.ended.retain(|ended| *ended != (user, device));
+        if let Some(before) = replaced {
+            let body = AnswerBody::Close(Refusal::of(Code::Replaced));
+            self.publisher.say(Answer { connection: before, request: 0, body });
+        }
+        self.welcome(slot, user, device, cursor, reason == Reason::Login);
+        Ok(())
+    }
+
+    fn welcome(
+        &mut self,
+        slot: &InboundSlot,
+        user: UserId,
+        device: DeviceId,
+        cursor: Option<(Epoch, Version)>,
+        new_token: bool,
+    ) {
+        let Some(account) = self.state.user(user) else { return };
+        let head = account.inbox.head();
+        let since = match cursor {
+            Some((epoch, since)) if epoch == self.publisher.epoch() => match account.inbox.since(since) {
+                Since::Missed(_) => Some(since),
+                Since::Gap | Since::Future => None,
+            },
+            _ => None,
+        };
+        let welcome = Welcome {
+            user,
+            device,
+            handle: account.handle.to_string(),
+            new_token,
+            epoch: self.publisher.epoch(),
+            version: head,
+            gap: cursor.is_some() && since.is_none(),
+            since: since.unwrap_or(head),
+        };
+        self.sessions.open(slot.connection, user, device, welcome.since);
+        self.answer(slot, AnswerBody::Welcome(Box::new(welcome)));
+    }
+
+    /// A connection is gone. Whatever it had acknowledged is kept.
+    pub(super) fn closed(&mut self, connection: ConnectionId) {
+        let Some(seat) = self.sessions.seat(connection) else { return };
+        let (user, device, acked) = (seat.user, seat.device, seat.acked);
+        self.sessions.close(connection);
+        let known = self.state.device(user, device).map_or(Version(0), |device| device.acked);
+        if acked > known {
+            let moved = CursorMoved { user: user.0, device: device.0, version: acked.0 };
+            // losing one is harmless
+            let _ = self.happen(&[Event::CursorMoved(moved)], Room::Reserve);
+        }
+        self.session_ended(user, device);
+    }
+
+    /// Journals that a device is not connected any more. Returns false, and comes back to it, if there is no room for that.
+    pub(super) fn session_ended(&mut self, user: UserId, device: DeviceId) -> bool {
+        self.news_of(user);
+        let happened = self.happen(&[closed(user, device, Reason::Dropped)], Room::Reserve).is_ok();
+        if !happened {
+            self.ended.push_back((user, device));
+        }
+        happened
+    }
+
+    /// Signs out the asker's device, another one of theirs, or all.
+    pub(super) fn bye(
+        &mut self,
+        slot: &InboundSlot,
+        asker: Asker,
+        all_devices: bool,
+        device: DeviceId,
+    ) -> Result<(), Refusal> {
+        let device = if device == DeviceId(0) { asker.device } else { device };
+        let is_meant = |id: DeviceId| all_devices || id == device;
+        let Some(user) = self.state.user(asker.user) else { return Ok(()) };
+        if !all_devices && user.device(device).is_none() {
+            return Err(Refusal::of(Code::NotFound).field("device"));
+        }
+        let reason = |id: DeviceId| if id == asker.device { Reason::Logout } else { Reason::Kicked };
+        let meant = user.devices.iter().filter(|known| is_meant(known.id));
+        let events: Events<'static> = meant.flat_map(|known| sign_out(asker.user, known, reason(known.id))).collect();
+        self.news_of(asker.user);
+        self.happen(&events, Room::Reserve)?;
+        for session in self.sessions.of(asker.user).to_vec() {
+            if !is_meant(session.device) {
+                continue;
+            }
+            self.sessions.close(session.connection);
+            let own = session.connection == slot.connection;
+            let body = if own { AnswerBody::SignedOut } else { AnswerBody::Close(Refusal::of(Code::SignedOut)) };
+            let request = if own { slot.request } else { 0 };
+            self.publisher.say(Answer { connection: session.connection, request, body });
+        }
+        if !is_meant(asker.device) {
+            self.answer(slot, AnswerBody::Done);
+        }
+        Ok(())
+    }
+
+    /// Closes the sessions of a user whose devices were signed out; their ends are journaled already.
+    pub(super) fn kick(&mut self, user: UserId, code: Code, is_meant: impl Fn(DeviceId) -> bool) {
+        for session in self.sessions.of(user).to_vec() {
+            if is_meant(session.device) {
+                self.sessions.close(session.connection);
+                let body = AnswerBody::Close(Refusal::of(code));
+                self.publisher.say(Answer { connection: session.connection, request: 0, body });
+            }
+        }
+    }
+}
