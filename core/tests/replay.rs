@@ -2,12 +2,13 @@
 
 mod bench;
 
-use bench::{Bench, change, members, text};
+use bench::{Bench, change, contact, members, text};
 use proptest::prelude::*;
 use ringdove_core::engine::Limits;
-use ringdove_core::ids::{DeviceId, Epoch, GroupId, Key, UserId, Version};
+use ringdove_core::ids::{DeviceId, Epoch, GroupId, Key, Time, UserId, Version};
 use ringdove_core::rings::{Command, Imported, SignIn, To};
-use ringdove_core::wire::v1::GroupChange;
+use ringdove_core::wire::admin::{self, admin_frame};
+use ringdove_core::wire::v1::{self, GroupChange, get};
 
 const PEOPLE: u64 = 5;
 
@@ -26,6 +27,43 @@ enum Deed {
     Bye { by: u32, all: bool },
     Closed { by: u32 },
     Import { handles: Vec<String> },
+    Contact { by: u32, key: u64, to: u64, state: i32, remark: String },
+    Profile { by: u32, key: u64, name: String },
+    Presence { by: u32, state: u32 },
+    Get { by: u32, what: get::What, since: u64 },
+    Tick { at: u64 },
+    Operate(admin_frame::Request),
+}
+
+fn operation() -> impl Strategy<Value = admin_frame::Request> {
+    use admin::change::What;
+    let who = || (1..PEOPLE + 3).prop_map(|nth| Some(admin::Who { user: UserId::nth(nth).0, handle: String::new() }));
+    let what = prop_oneof![
+        any::<bool>().prop_map(What::Disable),
+        "[a-z]{0,2}".prop_map(What::Password),
+        Just(What::Delete(true)),
+        (0..3_u64).prop_map(What::SignOut),
+    ];
+    let friends = ("p[1-5]xx", prop::collection::vec("p[1-6]xx", 0..4));
+    let friends = friends.prop_map(|(handle, contacts)| admin::Friends { handle, contacts });
+    prop_oneof![
+        4 => (who(), what).prop_map(|(who, what)| admin_frame::Request::Change(admin::Change { who, what: Some(what) })),
+        1 => "[p-q][0-9]{2}".prop_map(|handle| admin_frame::Request::Add(admin::Add { handle, ..admin::Add::default() })),
+        1 => who().prop_map(|who| admin_frame::Request::Show(admin::Show { who })),
+        1 => Just(admin_frame::Request::List(admin::List { after: 0, limit: 3 })),
+        2 => prop::collection::vec(friends, 0..3).prop_map(|friends| admin_frame::Request::ImportContacts(admin::ImportContacts { friends })),
+    ]
+}
+
+fn reading() -> impl Strategy<Value = get::What> {
+    use get::What;
+    prop_oneof![
+        Just(What::Contacts(true)),
+        Just(What::Online(true)),
+        Just(What::Devices(true)),
+        (1..PEOPLE + 2).prop_map(|nth| What::Mutual(UserId::nth(nth).0)),
+        (1..3_u64).prop_map(|nth| What::Known(GroupId::nth(nth).0)),
+    ]
 }
 
 fn deed() -> impl Strategy<Value = Deed> {
@@ -50,6 +88,13 @@ fn deed() -> impl Strategy<Value = Deed> {
         1 => (by.clone(), any::<bool>()).prop_map(|(by, all)| Deed::Bye { by, all }),
         1 => by.prop_map(|by| Deed::Closed { by }),
         1 => prop::collection::vec("[p-q][0-9]{1,3}", 0..4).prop_map(|handles| Deed::Import { handles }),
+        6 => (0..8_u32, 0..12_u64, 1..PEOPLE + 2, 0..8_i32, "[a-b]{0,1}")
+            .prop_map(|(by, key, to, state, remark)| Deed::Contact { by, key, to, state, remark }),
+        1 => (0..8_u32, 0..12_u64, "[a-c]{1,3}").prop_map(|(by, key, name)| Deed::Profile { by, key, name }),
+        1 => (0..8_u32, 1..5_u32).prop_map(|(by, state)| Deed::Presence { by, state }),
+        1 => (0..8_u32, reading(), 0..9_u64).prop_map(|(by, what, since)| Deed::Get { by, what, since }),
+        2 => (0..100_000_u64).prop_map(|at| Deed::Tick { at }),
+        2 => operation().prop_map(Deed::Operate),
     ]
 }
 
@@ -98,6 +143,26 @@ fn put(bench: &mut Bench, request: u32, deed: &Deed) {
         }
         Deed::Bye { by, all } => bench.put(by, request, Command::Bye { all_devices: all, device: DeviceId(0) }, b""),
         Deed::Closed { by } => bench.put(by, 0, Command::Closed, b""),
+        Deed::Contact { by, key, to, state, remark } => {
+            let change = contact(v1::ContactChange { state, remark, ..v1::ContactChange::default() });
+            bench.put(by, request, Command::ChangeContact { key: Key(key), to: To::User(UserId::nth(to)) }, &change);
+        }
+        Deed::Profile { by, key, name } => {
+            let change = v1::ProfileChange { name: Some(name), ..v1::ProfileChange::default() };
+            let content = v1::Entry { profile_change: Some(change), ..v1::Entry::default() };
+            let content = prost::Message::encode_to_vec(&content);
+            bench.put(by, request, Command::ChangeProfile { key: Key(key) }, &content);
+        }
+        Deed::Presence { by, state } => bench.put(by, request, Command::ChoosePresence { state }, b""),
+        Deed::Get { by, what, since } => {
+            let get = v1::Get { what: Some(what), since, ..v1::Get::default() };
+            bench.put(by, request, Command::Get(Box::new(get)), b"");
+        }
+        Deed::Tick { at } => {
+            bench.now = Time(at);
+            bench.put(0, 0, Command::Tick, b"");
+        }
+        Deed::Operate(operation) => bench.put(40, request, Command::Operate(Box::new(operation)), b""),
         Deed::Import { handles } => {
             let account = |(nth, handle): (usize, String)| Imported {
                 handle,
@@ -124,11 +189,11 @@ proptest! {
         at_once in 1..40_usize,
         slots in prop_oneof![Just(64_usize), Just(512)],
     ) {
-        let mut bench = Bench::new(Limits { group: 4, devices: 3, page: 5, ..Limits::default() }, slots, batch);
+        let mut bench = Bench::new(Limits { group: 4, devices: 3, page: 5, contacts: 3, requests: 2, ..Limits::default() }, slots, batch);
         for person in 1..=PEOPLE as u32 {
             bench.register(person, &format!("p{person}xx"));
         }
-        let mut one_by_one = Bench::new(Limits { group: 4, devices: 3, page: 5, ..Limits::default() }, 512, 1);
+        let mut one_by_one = Bench::new(Limits { group: 4, devices: 3, page: 5, contacts: 3, requests: 2, ..Limits::default() }, 512, 1);
         for person in 1..=PEOPLE as u32 {
             one_by_one.register(person, &format!("p{person}xx"));
         }
@@ -145,6 +210,7 @@ proptest! {
         }
         let live = bench.engine.state().digest();
         prop_assert_eq!(bench.replayed().digest(), live);
+        prop_assert_eq!(bench.replayed().sessions(), bench.engine.state().sessions());
         // how many commands a turn took changes nothing at all
         prop_assert_eq!(one_by_one.engine.state().digest(), live);
         prop_assert_eq!(told, told_one_by_one);

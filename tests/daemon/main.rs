@@ -4,6 +4,7 @@
 mod broker;
 mod chatting;
 mod client;
+mod contacts;
 mod crash;
 mod damage;
 mod ending;

@@ -39,29 +39,28 @@ pub(super) fn change_contact<'a>(
     if user == asker.user || user == UserId(0) {
         return Err(Refusal::of(Code::Invalid).field("user"));
     }
-    let crossed = fingerprint(user.0, 0, ACCEPTED);
+    let change = contacts::change_of(content).ok_or(Refusal::of(Code::Invalid).field("contact_change"))?;
+    let asks = change.state() == Contact::Requested;
     match known(state, asker, key, || fingerprint(user.0, 0, content)) {
         Ok(Some(sent)) => return Ok(Decided::Again(sent)),
         Ok(None) => {}
         // a request that had become an acceptance is asked again as what it was
-        Err(refusal) => match known(state, asker, key, || crossed) {
-            Ok(Some(sent)) => return Ok(Decided::Again(sent)),
+        Err(refusal) => match known(state, asker, key, || fingerprint(user.0, 0, ACCEPTED)) {
+            Ok(Some(sent)) if asks => return Ok(Decided::Again(sent)),
             _ => return Err(refusal),
         },
     }
-    let change = contacts::change_of(content).ok_or(Refusal::of(Code::Invalid).field("contact_change"))?;
     check_texts(&change)?;
     let (Some(me), Some(other)) = (state.account(asker.user), state.account(user)) else {
         return Err(Refusal::of(Code::NotFound).field("user"));
     };
     let act = Pair { me, other, place: place(user), mine: place(asker.user) }.act(limits, &change, now)?;
-    let crosses = act == Act::Accept && change.state() == Contact::Requested;
     let entry = LogEntry {
         from: asker.user.0,
         device: asker.device.0,
         key: key.0,
         user: user.0,
-        content: if crosses { ACCEPTED } else { content },
+        content: if asks && act == Act::Accept { ACCEPTED } else { content },
         ..LogEntry::default()
     };
     Ok(Decided::Happens(Event::ContactChanged(entry, act)))

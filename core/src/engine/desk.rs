@@ -175,21 +175,15 @@ impl Desk {
 
     /// Two people begin to see each other, or one of them hides from the other.
     fn introduce(&mut self, from: UserId, other: UserId, act: log::Act) {
-        let Self { state, sessions, publisher, .. } = self;
-        let mut tell = |of, to, hidden| Presence::introduce(state, sessions, publisher, (of, to), hidden);
+        let Self { state, sessions, publisher, presence, .. } = self;
+        let mut tell = |of, to, hidden| presence.introduce(state, sessions, publisher, (of, to), hidden);
+        let knows = || Some(state.user(other)?.contacts.has(super::contacts::place(from)?));
         match act {
             log::Act::Accept => {
                 tell(from, other, false);
                 tell(other, from, false);
             }
-            log::Act::Block | log::Act::Unblock => {
-                let place = super::contacts::place(from);
-                let knows = |state: &State| Some(state.user(other)?.contacts.has(place?));
-                if knows(&self.state) == Some(true) {
-                    let Self { state, sessions, publisher, .. } = self;
-                    Presence::introduce(state, sessions, publisher, (from, other), act == log::Act::Block);
-                }
-            }
+            log::Act::Block | log::Act::Unblock if knows() == Some(true) => tell(from, other, act == log::Act::Block),
             _ => {}
         }
     }

@@ -28,6 +28,7 @@ pub(super) struct Presence {
     marked: RoaringBitmap,
     begun: Time,
     telling: VecDeque<u32>,
+    nobody: Told,
 }
 
 /// State and kinds of device, as contacts know them.
@@ -38,6 +39,9 @@ struct Told {
 }
 
 impl Told {
+    /// Some know one thing, some another.
+    const UNCLEAR: Self = Self { state: u8::MAX, kinds: 0 };
+
     fn of(presence: &v1::Presence) -> Self {
         let kinds = presence.kinds.iter().fold(0, |kinds, kind| kinds | 1_u8.checked_shl(*kind as u32).unwrap_or(0));
         Self { state: presence.state as u8, kinds }
@@ -92,17 +96,22 @@ impl Presence {
         let Some(account) = state.user(user) else { return };
         let presence = state.presence(account);
         let now = Told::of(&presence);
-        while self.told.len() <= id as usize {
-            self.told.push(Told::default());
-        }
-        let Some(told) = self.told.get_mut(id as usize) else { return };
-        if std::mem::replace(told, now) != now {
+        if std::mem::replace(self.told_of(id), now) != now {
             publisher.signal(sessions, &frame(user, presence), friends_online(state, account));
         }
     }
 
+    fn told_of(&mut self, id: u32) -> &mut Told {
+        let at = id as usize;
+        while self.told.len() <= at {
+            self.told.push(Told::default());
+        }
+        self.told.get_mut(at).unwrap_or(&mut self.nobody)
+    }
+
     /// Tells one user of another one now: they have just become contacts, or stopped seeing each other.
     pub(super) fn introduce(
+        &mut self,
         state: &State,
         sessions: &Sessions,
         publisher: &mut Publisher,
@@ -113,6 +122,10 @@ impl Presence {
         let presence = state.presence(account);
         if presence.state() == v1::State::Offline || sessions.of(to).is_empty() {
             return;
+        }
+        // not all contacts know the same any more: all are told again when what is gathered is told
+        if let Some(id) = place(of).filter(|id| self.marked.contains(*id) || self.has_news()) {
+            *self.told_of(id) = Told::UNCLEAR;
         }
         let presence = if hidden { v1::Presence::default() } else { presence };
         publisher.signal(sessions, &frame(of, presence), std::iter::once(to));

@@ -12,7 +12,7 @@ use ringdove_core::rings::{
     Answer, AnswerBody, Command, CommitConsumer, CommitGate, Doorbell, InboundProducer, Progress, Register, Shutdown,
     SignIn, SpaceSignal, commit_ring, inbound_ring,
 };
-use ringdove_core::wire::v1::{Entry, GroupChange, Member};
+use ringdove_core::wire::v1::{ContactChange, Entry, GroupChange, Member, ServerFrame, Signal, server_frame::Body};
 
 const SEGMENT: u64 = 1 << 26;
 
@@ -24,6 +24,8 @@ pub struct Bench {
     pub consumer: CommitConsumer,
     pub records: Vec<(RecordHead, Vec<u8>)>,
     pub progress: Arc<Progress>,
+    /// What the reactor's clock shows.
+    pub now: Time,
 }
 
 /// What a turn showed.
@@ -33,10 +35,17 @@ pub struct Seen {
     /// Connection key, version, whether it is the sender's own, content.
     pub told: Vec<(u32, u64, bool, Vec<u8>)>,
     pub pages: Vec<Vec<Position>>,
+    /// Connection key, and the signal.
+    pub signals: Vec<(u32, Signal)>,
 }
 
 impl Bench {
     pub fn new(limits: Limits, commit_slots: usize, batch: u64) -> Self {
+        Self::going_on(State::new(1024, 1 << 24), limits, commit_slots, batch)
+    }
+
+    /// An engine that begins with a state: a restart.
+    pub fn going_on(state: State, limits: Limits, commit_slots: usize, batch: u64) -> Self {
         let (mut inbound, consumer) = inbound_ring(256, 1 << 20, 1);
         let (commit, gate, mut reactors) = commit_ring(commit_slots, 1);
         let bell = || Arc::new(Doorbell::new(Box::new(|| ())));
@@ -51,16 +60,25 @@ impl Bench {
             shutdown: Arc::new(Shutdown::new()),
         };
         let start = Start { cursor: Cursor::new(Position(0), SEGMENT), epoch: Epoch(1), time: Time(0) };
-        let engine = Engine::new(State::new(1024, 1 << 24), limits, start, batch, ties);
-        Self { engine, inbound: inbound.remove(0), gate, consumer: reactors.remove(0), records: Vec::new(), progress }
+        let engine = Engine::new(state, limits, start, batch, ties);
+        Self {
+            engine,
+            inbound: inbound.remove(0),
+            gate,
+            consumer: reactors.remove(0),
+            records: Vec::new(),
+            progress,
+            now: Time(10_000),
+        }
     }
 
     pub fn put(&mut self, connection: u32, request: u32, command: Command, body: &[u8]) {
+        let now = self.now;
         let put = self.inbound.try_publish(|slot| {
             slot.connection = ConnectionId { reactor: 0, key: connection, generation: 1 };
             slot.request = request;
             slot.ack = Version(0);
-            slot.time = Time(1_000);
+            slot.time = now;
             slot.command = command;
             slot.set_body(body);
         });
@@ -69,11 +87,12 @@ impl Bench {
 
     /// An acknowledgement alone.
     pub fn put_ack(&mut self, connection: u32, version: Version) {
+        let now = self.now;
         let put = self.inbound.try_publish(|slot| {
             slot.connection = ConnectionId { reactor: 0, key: connection, generation: 1 };
             slot.request = 0;
             slot.ack = version;
-            slot.time = Time(20_000);
+            slot.time = now.max(Time(20_000));
             slot.command = Command::Nothing;
             slot.set_body(b"");
         });
@@ -95,6 +114,12 @@ impl Bench {
             }
             let drained = consumer.take(u64::MAX, |slot| {
                 for to in &slot.recipients[0] {
+                    if slot.signal {
+                        let frame = ServerFrame::decode(&slot.content()[..]).expect("a whole frame");
+                        let Some(Body::Signal(signal)) = frame.body else { panic!("no signal") };
+                        seen.signals.push((to.key(), signal));
+                        continue;
+                    }
                     seen.told.push((to.key(), to.version.0, to.is_own(), slot.content().to_vec()));
                 }
                 seen.answers.extend(slot.answer.clone());
@@ -106,6 +131,15 @@ impl Bench {
                 return seen;
             }
         }
+    }
+
+    /// Lets time pass, which the engine is told if it wants to know.
+    pub fn pass(&mut self, ms: u64) -> Seen {
+        self.now.0 += ms;
+        if self.progress.ticks_wanted() {
+            self.put(0, 0, Command::Tick, b"");
+        }
+        self.run()
     }
 
     pub fn ask(&mut self, connection: u32, command: Command, body: &[u8]) -> AnswerBody {
@@ -141,6 +175,10 @@ pub fn text(text: &str) -> Vec<u8> {
 
 pub fn change(change: GroupChange) -> Vec<u8> {
     Entry { group_change: Some(change), ..Entry::default() }.encode_to_vec()
+}
+
+pub fn contact(change: ContactChange) -> Vec<u8> {
+    Entry { contact_change: Some(change), ..Entry::default() }.encode_to_vec()
 }
 
 pub fn members(users: &[UserId]) -> Vec<Member> {
