@@ -76,6 +76,16 @@ fn idle_connections_are_weighed() {
     assert!(report["figures"]["bytes/connection"].is_number(), "{report}");
 }
 
+/// Everyone learns of all contacts, and of nobody else, also across reactors.
+#[test]
+fn whoever_comes_back_learns_who_is_there() {
+    for flags in [&["--threads", "shared"][..], &["--threads", "dedicated", "--reactors", "2"]] {
+        let report = run(flags, &["reconnect", "--users", "80", "--contacts", "20", "--within", "500ms"]);
+        // each pair is told at least once, by presence or by a list; when half leave, each who stays hears of half
+        assert!(report["figures"]["presence told when half leave"].as_f64() >= Some(400.0), "{report}");
+    }
+}
+
 #[test]
 fn the_floor_is_measured_with_the_same_loads() {
     let folder = tempdir().unwrap();

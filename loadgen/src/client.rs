@@ -127,6 +127,15 @@ impl SignedIn {
         }
     }
 
+    /// The socket, which does not block any more, and what was read from it already.
+    ///
+    /// # Errors
+    /// The socket is broken.
+    pub fn into_parts(self) -> io::Result<(std::net::TcpStream, Vec<u8>)> {
+        self.socket.set_nonblocking(true)?;
+        Ok((self.socket, self.received))
+    }
+
     /// Ready for the load, with texts of `payload` bytes.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ use crate::goals::{Comparison, Goal};
 use crate::load::{FanoutLoad, PairLoad};
 use crate::servers::Cores;
 use crate::stamp::STAMP;
+use crate::workload::Circle;
 use crate::workload::Pace;
 
 /// Load for ringdove, and its latency measured honestly.
@@ -31,6 +32,8 @@ pub enum Command {
     Fanout(FanoutOptions),
     /// Connections that say nothing: what each of them costs.
     Idle(IdleOptions),
+    /// Everyone signs in within some seconds, and has to learn which of their contacts are there.
+    Reconnect(ReconnectOptions),
     /// The same loads against a bare relay of loadgen's own, which is started for it.
     #[command(subcommand)]
     Floor(Floor),
@@ -186,6 +189,31 @@ pub struct IdleOptions {
     /// Where and how long.
     #[command(flatten)]
     pub run: Run,
+}
+
+/// People who come back.
+#[derive(Debug, Args)]
+pub struct ReconnectOptions {
+    /// How many.
+    #[arg(long, default_value_t = 10_000, value_parser = count)]
+    pub users: usize,
+    /// How many contacts each has; an even number below that of the users.
+    #[arg(long, default_value_t = 200, value_parser = count)]
+    pub contacts: usize,
+    /// Over how long they come.
+    #[arg(long, default_value = "10s", value_parser = humantime::parse_duration)]
+    pub within: Duration,
+    /// Where.
+    #[command(flatten)]
+    pub run: Run,
+}
+
+impl ReconnectOptions {
+    /// Who knows whom.
+    pub fn circle(&self) -> Circle {
+        let contacts = (self.contacts / 2 * 2).min((self.users - 1) / 2 * 2);
+        Circle { users: self.users, contacts }
+    }
 }
 
 /// The relay of a floor.

@@ -33,6 +33,9 @@ fn main() -> ExitCode {
             let server = target.pid.ok_or("say --pid: whose memory is it?")?;
             workload::idle(target.address, &target.users(idle.connections)?, server, idle.run.duration)
         }),
+        Command::Reconnect(reconnect) => {
+            run(&reconnect.run, |target| reconnect_all(target, reconnect.circle(), reconnect.within))
+        }
         Command::Floor(Floor::Pair { pair, relay }) => {
             floor(&relay, &pair.run, |target| load::pair(target, pair.load(), pair.timing()))
         }
@@ -63,6 +66,15 @@ fn run(run: &Run, load: impl FnOnce(&Target) -> Result<Report, String>) -> Resul
         process::pin(core)?;
     }
     tell(&load(&target)?, run.json.as_deref())
+}
+
+/// Everyone comes back at once, and learns who is there.
+fn reconnect_all(target: &Target, circle: workload::Circle, within: std::time::Duration) -> Result<Report, String> {
+    let server = target.pid.ok_or("say --pid: whose memory is it?")?;
+    let users = target.users(circle.users)?;
+    let door = target.admin.as_deref().ok_or("a relay knows no contacts")?;
+    accounts::befriend(door, &users, |place| circle.of(place))?;
+    workload::reconnect(target.address, &users, circle, within, server)
 }
 
 /// Runs a load against a relay that is started for it.
