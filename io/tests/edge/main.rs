@@ -9,3 +9,4 @@ mod delivery;
 mod ending;
 mod pulling;
 mod sign_in;
+mod signals;
