@@ -34,6 +34,8 @@ pub enum Command {
     Idle(IdleOptions),
     /// Everyone signs in within some seconds, and has to learn which of their contacts are there.
     Reconnect(ReconnectOptions),
+    /// Makes users who have each other as contacts, and leaves it at that.
+    People(PeopleOptions),
     /// The same loads against a bare relay of loadgen's own, which is started for it.
     #[command(subcommand)]
     Floor(Floor),
@@ -191,6 +193,27 @@ pub struct IdleOptions {
     pub run: Run,
 }
 
+/// People who are there.
+#[derive(Debug, Args)]
+pub struct PeopleOptions {
+    /// How many.
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(3..=10_000_000))]
+    pub users: u32,
+    /// How many contacts each has; an even number below that of the users.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(2..=5_000))]
+    pub contacts: u32,
+    /// The admin door of a running ringdove.
+    #[arg(long, value_name = "PATH", default_value = "./ringdove-data/admin.sock")]
+    pub admin: PathBuf,
+}
+
+impl PeopleOptions {
+    /// Who knows whom.
+    pub fn circle(&self) -> Circle {
+        Circle::new(self.users as usize, self.contacts as usize)
+    }
+}
+
 /// People who come back.
 #[derive(Debug, Args)]
 pub struct ReconnectOptions {
@@ -211,8 +234,7 @@ pub struct ReconnectOptions {
 impl ReconnectOptions {
     /// Who knows whom.
     pub fn circle(&self) -> Circle {
-        let contacts = (self.contacts / 2 * 2).min((self.users - 1) / 2 * 2);
-        Circle { users: self.users, contacts }
+        Circle::new(self.users, self.contacts)
     }
 }
 

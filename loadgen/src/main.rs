@@ -33,6 +33,7 @@ fn main() -> ExitCode {
             let server = target.pid.ok_or("say --pid: whose memory is it?")?;
             workload::idle(target.address, &target.users(idle.connections)?, server, idle.run.duration)
         }),
+        Command::People(people) => make_people(&people),
         Command::Reconnect(reconnect) => {
             run(&reconnect.run, |target| reconnect_all(target, reconnect.circle(), reconnect.within))
         }
@@ -66,6 +67,20 @@ fn run(run: &Run, load: impl FnOnce(&Target) -> Result<Report, String>) -> Resul
         process::pin(core)?;
     }
     tell(&load(&target)?, run.json.as_deref())
+}
+
+/// Makes users and their contacts, and says how fast that went.
+fn make_people(people: &command_line::PeopleOptions) -> Result<(), String> {
+    let circle = people.circle();
+    let begin = std::time::Instant::now();
+    let users = accounts::import(&people.admin, circle.users)?;
+    let accounts = begin.elapsed().as_secs_f64();
+    accounts::befriend(&people.admin, &users, |place| circle.of(place))?;
+    let contacts = begin.elapsed().as_secs_f64() - accounts;
+    let (each, all) = (circle.users as f64, (circle.users * circle.contacts) as f64);
+    println!("{} accounts in {accounts:.1} s, {:.0}/s", circle.users, each / accounts);
+    println!("{all} contacts in {contacts:.1} s, {:.0}/s", all / contacts);
+    Ok(())
 }
 
 /// Everyone comes back at once, and learns who is there.

@@ -31,6 +31,11 @@ pub struct Circle {
 }
 
 impl Circle {
+    /// So many people with about so many contacts: an even number, and fewer than there are people.
+    pub fn new(users: usize, contacts: usize) -> Self {
+        Self { users, contacts: (contacts / 2 * 2).min((users - 1) / 2 * 2) }
+    }
+
     /// The contacts of one of them.
     pub fn of(self, who: usize) -> impl Iterator<Item = usize> {
         let half = self.contacts / 2;
