@@ -36,6 +36,9 @@ pub enum Command {
     /// Look at the journal, or cut it.
     #[command(subcommand)]
     Log(LogCommand),
+    /// See to the tables in SQL.
+    #[command(subcommand)]
+    Sql(SqlCommand),
 }
 
 /// What can be asked of the configuration.
@@ -72,6 +75,13 @@ pub enum LogCommand {
     },
 }
 
+/// What can be done with the tables.
+#[derive(Debug, Subcommand)]
+pub enum SqlCommand {
+    /// Empty the tables and make them anew from the journal. No broker may run on the data folder.
+    Rebuild(Settings),
+}
+
 /// Which data folder.
 #[derive(Debug, Args)]
 pub struct Folder {
@@ -95,6 +105,9 @@ pub struct Settings {
     /// memory, process or disk: what a message that was told survives [default: process].
     #[arg(long, value_name = "LEVEL")]
     durability: Option<String>,
+    /// sqlite, off, or the URL of a Postgres [default: sqlite].
+    #[arg(long, value_name = "WHERE")]
+    sql: Option<String>,
     /// auto, shared or dedicated [default: auto].
     #[arg(long, value_name = "HOW")]
     threads: Option<String>,
@@ -119,6 +132,7 @@ impl Settings {
             ("listen", self.listen),
             ("data", self.data),
             ("durability", self.durability),
+            ("sql", self.sql),
             ("threads", self.threads),
             ("reactors", self.reactors),
             ("idle", self.idle),

@@ -4,28 +4,31 @@
 //!  shared     [ reactor 0 · engine · journal ]            one hot thread: a message crosses without a thread switch
 //!             [ reactor 1 ] ...                           if more reactors were asked for
 //!  dedicated  [ reactor 0 ] ... [ engine ] [ journal ]    a thread each
-//!  always     [ page reader ] [ preparer ] [ passwords ]  may block, and gate no ring
+//!  always     [ page reader ] [ preparer ] [ passwords ] [ sql ]  may block, and gate no ring
 //! ```
 //! At level `disk` the journal waits for its disk, so it gets a thread of its own unless there is only one core.
 
-use std::io::{self, IsTerminal};
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
 use ringdove_core::agent::Agent;
 use ringdove_core::engine::{self, Engine, State};
+use ringdove_core::projected::Projected;
 use ringdove_core::rings::{Doorbell, Shutdown, SpaceSignal, commit_ring, inbound_ring};
 use ringdove_io::{
     Admission, Doors, PageReader, PasswordParams, PasswordPool, Poller, Reactor, ReactorConfig, Seams, page_queue,
 };
-use ringdove_persistence::{Durability, Fault, FileStorage, Opened, Options, Storage, Ties, open_memory, recover};
+use ringdove_persistence::{
+    Durability, Fault, FileStorage, Opened, Options, Projector, Storage, Ties, open_memory, project, recover,
+};
 
 use crate::config::{Config, Threads};
-use crate::terminal::tell;
+use crate::projecting::Projecting;
+use crate::terminal::{progress_bar, tell};
 use crate::threads::{Crew, Idle, Sleeper, start};
 
 /// Commands that wait for the engine at most.
@@ -48,6 +51,7 @@ pub struct Broker {
     bells: Vec<Arc<Doorbell>>,
     shutdown: Arc<Shutdown>,
     passwords: PasswordPool,
+    projecting: Option<Projecting>,
     close: Box<dyn FnOnce() -> Result<(), String>>,
     /// Where it listens.
     pub address: std::net::SocketAddr,
@@ -81,6 +85,9 @@ impl Broker {
     pub fn join(self) -> Result<(), String> {
         let panicked = self.threads.into_iter().filter_map(|thread| thread.join().err()).count();
         self.passwords.join();
+        if let Some(projecting) = self.projecting {
+            projecting.end();
+        }
         if panicked > 0 {
             return Err("a thread panicked: this is no orderly end".into());
         }
@@ -117,13 +124,15 @@ pub fn run(config: &Config, connections: u32) -> Result<Broker, String> {
                 );
             }
             let opened = open_memory(options).map_err(|error| error.to_string())?;
-            build(config, connections, doors, state, opened)
+            let projected = Arc::new(Projected::default());
+            projected.say("off: level memory keeps nothing to make tables of");
+            build(config, connections, doors, state, opened, (projected, None))
         }
         durability => {
             let folder = config.data.join("journal");
             let storage = FileStorage::create(&folder, durability == Durability::Disk)
                 .map_err(|error| format!("cannot use {}: {error}", folder.display()))?;
-            let bar = progress_bar();
+            let bar = progress_bar("reading the journal {bar:30} {pos}/{len} segments, {eta} left");
             let apply = |head, body: &[u8]| state.replay(head, body).map_err(|error| error.to_string());
             let opened = recover(storage, options, apply, |done, total| {
                 bar.set_length(total);
@@ -137,7 +146,11 @@ pub fn run(config: &Config, connections: u32) -> Result<Broker, String> {
                 tracing::warn!("{why}{cut}; epoch {epoch} begins, in which devices sync afresh");
             }
             tracing::info!(records = opened.records, accounts = state.accounts(), epoch, "the journal was read");
-            build(config, connections, doors, state, opened)
+            let projected = Arc::new(Projected::default());
+            projected.say("off");
+            let projector = project(&config.sql, &config.data, &opened, Arc::clone(&projected));
+            let projector = projector.map_err(|error| error.to_string())?;
+            build(config, connections, doors, state, opened, (projected, projector))
         }
     }
 }
@@ -148,6 +161,7 @@ fn build<S: Storage>(
     doors: Doors,
     state: State,
     opened: Opened<S>,
+    (projected, projector): (Arc<Projected>, Option<Projector<S>>),
 ) -> Result<Broker, String> {
     let words = |error: io::Error| error.to_string();
     let cores = thread::available_parallelism().map_or(1, usize::from);
@@ -227,6 +241,7 @@ fn build<S: Storage>(
             bell: Arc::clone(&reactor_bells[index]),
             engine: Arc::clone(&engine_place.bell),
             progress: Arc::clone(&progress),
+            projected: Arc::clone(&projected),
             shutdown: Arc::clone(&shutdown),
             admission: Arc::clone(&admission),
             passwords: passwords.desk(),
@@ -254,8 +269,9 @@ fn build<S: Storage>(
         let spin = if nth < hot { config.idle } else { Duration::ZERO };
         threads.push(start(crew, Idle { spin }).map_err(words)?);
     }
+    let projecting = projector.map(Projecting::start).transpose().map_err(words)?;
     let close = Box::new(move || opened.close().map_err(|error| error.to_string()));
-    Ok(Broker { threads, bells, shutdown, passwords, close, address })
+    Ok(Broker { threads, bells, shutdown, passwords, projecting, close, address })
 }
 
 /// Where an agent runs: the thread behind a bell.
@@ -337,12 +353,4 @@ fn journal_options(config: &Config) -> Result<Options, String> {
 
 fn folder_identity(folder: &Path) -> String {
     std::fs::metadata(folder).map(|meta| format!("{:x}:{:x}", meta.dev(), meta.ino())).unwrap_or_default()
-}
-
-fn progress_bar() -> ProgressBar {
-    if !io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let style = ProgressStyle::with_template("reading the journal {bar:30} {pos}/{len} segments, {eta} left");
-    ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }

@@ -2,11 +2,15 @@
 
 use std::io::IsTerminal;
 
+use tracing_subscriber::EnvFilter;
+
 use crate::config::{Log, LogFormat};
 
 /// Starts logging; to be called once.
 pub fn start(log: &Log) {
-    let lines = tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(log.level).with_target(false);
+    // what runs the migrations tells more of them than an operator wants to know
+    let filter = EnvFilter::new(format!("{},refinery_core=error", log.level));
+    let lines = tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter).with_target(false);
     // a collector that has gone away costs its lines, not the broker
     let lines = lines.log_internal_errors(false);
     match log.format {

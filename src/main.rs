@@ -10,15 +10,17 @@ mod journal_commands;
 mod lock;
 mod logging;
 mod open_files;
+mod projecting;
 mod serve;
 mod signals;
+mod sql_commands;
 mod terminal;
 mod threads;
 
 use std::process::ExitCode;
 
 use clap::Parser;
-use command_line::{Command, CommandLine, ConfigCommand, Settings};
+use command_line::{Command, CommandLine, ConfigCommand, Settings, SqlCommand};
 use config::Loaded;
 use terminal::{say, tell};
 
@@ -35,6 +37,9 @@ fn main() -> ExitCode {
         }
         Some(Command::Chat(options)) => chat::run(&options),
         Some(Command::Log(command)) => journal_commands::run(command),
+        Some(Command::Sql(SqlCommand::Rebuild(settings))) => {
+            configuration(settings).and_then(|loaded| sql_commands::rebuild_tables(&loaded.config))
+        }
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -14,7 +14,20 @@ macro_rules! tell {
     };
 }
 
+use std::io::IsTerminal;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
 pub(crate) use {say, tell};
+
+/// A bar on standard error, if that is a terminal.
+pub(crate) fn progress_bar(template: &str) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template(template);
+    ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
 
 /// Writes a line, if it can be written.
 pub(crate) fn write_line(mut to: impl std::io::Write, line: std::fmt::Arguments<'_>) {

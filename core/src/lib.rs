@@ -4,6 +4,7 @@
 pub mod agent;
 pub mod engine;
 pub mod ids;
+pub mod projected;
 pub mod record;
 pub mod rings;
 pub mod wire;

@@ -4,11 +4,14 @@
 //!  commit ring ─▶ journal::Journal (stage) ─▶ segments ─▶ Reader (pages of missed entries)
 //!                       ▲                        │
 //!                 journal::Preparer        recovery::recover (start), verify, dump, repair
+//!                                          │
+//!                                          └─▶ journal::Tail ─▶ sql::Projector ─▶ tables in SQLite or Postgres
 //! ```
 #![deny(unsafe_code)]
 
 pub mod journal;
 pub mod recovery;
+pub mod sql;
 
 pub use journal::{
     Durability, Fault, FileStorage, Journal, MemoryStorage, Preparer, Reader, Storage, StorageFile, Ties,
@@ -16,3 +19,4 @@ pub use journal::{
 pub use recovery::{
     JournalError, Opened, Options, Report, dump, journal_is_there, open_memory, recover, repair, verify,
 };
+pub use sql::{Projector, RebuildError, Sql, SqlError, project, rebuild};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ringdove_persistence::Durability;
+use ringdove_persistence::{Durability, Sql};
 
 use super::values::{bytes, duration, number, number_or_auto, show_bytes, show_duration, show_word, word};
 use super::{Config, Journal, Limits, Log, LogFormat, Passwords, Threads};
@@ -56,6 +56,8 @@ pub(super) const KEYS: &[Key] = &[
         |c, t| c.data => if t.is_empty() { Err("a folder's name is empty".to_owned()) } else { Ok(t.into()) }, |v| quoted(v.display())),
     key!("durability", "what a message that was told survives: memory (nothing), process (a crash of the process), disk (a loss of power)",
         |c, t| c.durability => durability(t), |v| quoted(show_durability(*v))),
+    key!("sql", "where accounts, contacts and groups are for whoever asks in SQL: sqlite (a file in the data folder), postgres://..., or off",
+        |c, t| c.sql => t.parse(), |v| quoted(v)),
     key!("threads", "auto, shared (one hot thread) or dedicated (one for each stage)",
         |c, t| c.threads => word(t), |v| quoted(show_word::<Threads>(v))),
     key!("reactors", "event loops, 1 to 64, or auto",
@@ -117,6 +119,7 @@ pub(super) fn defaults() -> Config {
         listen: ([127, 0, 0, 1], 7400).into(),
         data: "./ringdove-data".into(),
         durability: Durability::Process,
+        sql: Sql::Sqlite,
         threads: Threads::Auto,
         reactors: None,
         idle: Duration::from_micros(50),

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use ringdove_persistence::Durability;
+use ringdove_persistence::{Durability, Sql};
 
 pub use layers::{Flag, Loaded, load};
 
@@ -111,6 +111,8 @@ pub struct Config {
     pub data: PathBuf,
     /// What a message that was told survives.
     pub durability: Durability,
+    /// Where accounts, contacts and groups are for whoever asks in SQL.
+    pub sql: Sql,
     /// Which agents share a thread.
     pub threads: Threads,
     /// Reactors; `None`: one, or half the cores if threads are dedicated.

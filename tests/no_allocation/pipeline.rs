@@ -93,6 +93,7 @@ impl Pipeline {
             bell: Arc::clone(&bell),
             engine: Arc::clone(&bell),
             progress,
+            projected: Arc::default(),
             shutdown: Arc::clone(&shutdown),
             admission: Arc::new(Admission::new(64, 0)),
             passwords: passwords.desk(),

@@ -90,7 +90,7 @@ impl Tie {
     }
 
     /// Only there so that devices hear that it is over.
-    fn is_tombstone(self) -> bool {
+    pub(super) fn is_tombstone(self) -> bool {
         !self.blocked && !matches!(self.state, Contact::Accepted | Contact::Requested)
     }
 

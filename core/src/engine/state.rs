@@ -177,6 +177,10 @@ impl State {
             }
             Act::Block | Act::Unblock | Act::None => {}
         });
+        if tie.is_tombstone() {
+            // whoever comes back begins anew
+            list.set_note(place, |note| *note = contacts::Note::default());
+        }
         list.set(place, tie);
     }
 

@@ -65,6 +65,12 @@ pub fn as_message(body: &[u8]) -> Option<LogEntry<'_>> {
     single(body, MESSAGE_SENT)
 }
 
+/// Whether a record's first event is a message, told by its first bytes. Such a record holds nothing else.
+pub fn is_message(body: &[u8]) -> bool {
+    let event = body.strip_prefix(&[EVENTS]).and_then(varint);
+    event.is_some_and(|(_, event)| event.first() == Some(&MESSAGE_SENT))
+}
+
 /// What of a record stands in inboxes: its first event, if that is of a kind that does.
 pub fn as_entry(body: &[u8]) -> Option<LogEntry<'_>> {
     single(body, MESSAGE_SENT).or_else(|| single(body, GROUP_CHANGED)).or_else(|| {

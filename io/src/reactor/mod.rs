@@ -27,6 +27,7 @@ use mio::net::TcpStream;
 use mio::{Events, Poll, Registry, Token, Waker};
 use ringdove_core::agent::Agent;
 use ringdove_core::ids::Time;
+use ringdove_core::projected::Projected;
 use ringdove_core::rings::{CommitConsumer, Doorbell, InboundProducer, Progress, Shutdown, SpaceSignal};
 use slab::Slab;
 
@@ -102,6 +103,8 @@ pub struct Seams {
     pub engine: Arc<Doorbell>,
     /// How far the journal is.
     pub progress: Arc<Progress>,
+    /// How far the tables in SQL are.
+    pub projected: Arc<Projected>,
     /// The shutdown handshake.
     pub shutdown: Arc<Shutdown>,
     /// Who may come in; one for all reactors.
@@ -148,6 +151,7 @@ pub(crate) struct Edge {
     passwords: PasswordDesk,
     pages: PageDesk,
     progress: Arc<Progress>,
+    projected: Arc<Projected>,
     shutdown: Arc<Shutdown>,
     phase: Phase,
     buffer: Vec<u8>,
@@ -185,6 +189,7 @@ impl Reactor {
             passwords: seams.passwords,
             pages: seams.pages,
             progress: seams.progress,
+            projected: seams.projected,
             shutdown: seams.shutdown,
             phase: Phase::Running,
             buffer,

@@ -98,6 +98,8 @@ impl Edge {
             synced: self.progress.synced().0,
             epoch: self.config.epoch.0,
             online,
+            projected: self.projected.position().0,
+            sql: self.projected.how(),
             ..admin::Figures::default()
         };
         self.answer_operator(key, id, admin::admin_answer::Body::Figures(figures));

@@ -9,6 +9,7 @@ mod segment;
 mod segments;
 mod stage;
 mod storage;
+mod tail;
 
 pub use files::FileStorage;
 pub use memory::MemoryStorage;
@@ -16,6 +17,7 @@ pub use preparer::Preparer;
 pub use reader::Reader;
 pub use stage::{Durability, Fault, Journal, Ties};
 pub use storage::{Storage, StorageFile};
+pub use tail::{Broken, Mark, Tail};
 
 pub(crate) use segment::{BadSegment, HEADER_BYTES, RecordBytes, SegmentHeader, parse_header};
 pub(crate) use segments::{Segments, segment_index, segment_name};

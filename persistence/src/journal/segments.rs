@@ -47,6 +47,11 @@ impl<S: Storage> Segments<S> {
         self.open.read().get(&index).cloned()
     }
 
+    /// The segment of this index, or else the first one behind it: a new epoch begins further on.
+    pub(crate) fn at_or_behind(&self, index: u64) -> Option<(u64, Arc<S::File>)> {
+        self.open.read().range(index..).next().map(|(index, file)| (*index, Arc::clone(file)))
+    }
+
     pub(crate) fn count(&self) -> usize {
         self.open.read().len()
     }

@@ -3,6 +3,7 @@
 
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 use prost::Message;
 use ringdove_core::ids::{Epoch, Position};
@@ -13,7 +14,7 @@ use super::error::JournalError;
 use super::meta::Meta;
 use super::scan::{Bounds, Damage, Scan, indices, open_segments, scan};
 use super::start::{clear_behind, existing, journal_folder, remove};
-use crate::journal::{FileStorage, segment_name};
+use crate::journal::{FileStorage, Segments, Tail, segment_name};
 
 /// What `ringdove log verify` found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +62,23 @@ pub fn verify(data: &Path, released: Option<Position>) -> Result<Report, Journal
         synced: if meta.clean { found.end } else { found.synced },
         torn,
     })
+}
+
+/// A journal's records in order, for a data folder on which no broker runs, and the position up to which they are on disk.
+///
+/// # Errors
+/// See [`JournalError`]: all of it is verified first.
+pub fn read_back(data: &Path) -> Result<(Tail<FileStorage>, Position), JournalError> {
+    let report = verify(data, None)?;
+    let storage = existing(data);
+    let meta = read_meta(data, &storage)?;
+    let uuid = meta.uuid().unwrap_or_default();
+    let found = open_segments(&storage, uuid, meta.segment_bytes, Position(u64::MAX))?;
+    let segments = Segments::new(storage, uuid, meta.segment_bytes);
+    for segment in found {
+        segments.insert(segment.index, segment.file);
+    }
+    Ok((Tail::new(Arc::new(segments)), report.synced.min(report.end)))
 }
 
 /// Damage to what was on disk is no torn tail.

@@ -15,8 +15,8 @@ use super::inspect::refuse;
 use super::meta::Meta;
 use super::scan::{Bounds, Damage, OpenSegment, Scan, open_segments, scan};
 use crate::journal::{
-    Durability, Fault, FileStorage, Journal, MemoryStorage, Preparer, Reader, Segments, Storage, StorageFile, Ties,
-    segment_name,
+    Durability, Fault, FileStorage, Journal, MemoryStorage, Preparer, Reader, Segments, Storage, StorageFile, Tail,
+    Ties, segment_name,
 };
 
 /// How a journal is opened.
@@ -86,6 +86,11 @@ impl<S: Storage> Opened<S> {
     /// Reads records back while the journal goes on.
     pub fn reader(&self) -> Reader<S> {
         Reader { segments: Arc::clone(&self.segments), progress: Arc::clone(&self.progress) }
+    }
+
+    /// Reads all records in order, behind the stage that writes them.
+    pub fn tail(&self) -> Tail<S> {
+        Tail::new(Arc::clone(&self.segments))
     }
 
     /// Notes that everything is on disk and the process ended in order.

@@ -131,6 +131,7 @@ impl Bench {
             bell,
             engine: quiet(),
             progress: Arc::clone(&progress),
+            projected: Arc::default(),
             shutdown: Arc::clone(&shutdown),
             admission: Arc::clone(&admission),
             passwords: pool.desk(),

@@ -1,0 +1,189 @@
+//! Postgres: one connection, which holds an advisory lock for as long as it lasts. Rows go over as arrays, one for each column, so a
+//! statement is one round trip for any number of rows.
+
+use std::time::{Duration, Instant};
+
+use postgres::config::SslMode;
+use postgres::types::ToSql;
+use postgres::{Client, Config, NoTls, Statement};
+
+use super::changes::Changes;
+use super::error::{SqlError, failed};
+use super::schema::migrate;
+use super::steps::{Kind, STEPS, Value};
+use super::store::{Checkpoint, READ_CHECKPOINT, Store, TABLES, WRITE_CHECKPOINT, texts};
+
+/// Connecting takes at most so long, for each address.
+const CONNECT: Duration = Duration::from_secs(5);
+/// A network that says nothing for so long is given up.
+const SILENCE: Duration = Duration::from_secs(30);
+/// The lock of a broker that has just ended may be held so much longer.
+const LOCK: Duration = Duration::from_secs(3);
+/// The first half of the lock's key; the second one is the schema's name, hashed.
+const LOCK_CLASS: i32 = 0x0052_4456;
+
+pub(super) struct Postgres {
+    client: Client,
+    texts: Vec<Vec<String>>,
+    /// Prepared when they are needed first.
+    statements: Vec<Vec<Option<Statement>>>,
+}
+
+impl Postgres {
+    pub(super) fn open(config: &Config) -> Result<Self, SqlError> {
+        let mut config = config.clone();
+        if config.get_connect_timeout().is_none() {
+            config.connect_timeout(CONNECT);
+        }
+        config.application_name("ringdove").tcp_user_timeout(SILENCE).keepalives_idle(SILENCE);
+        let mut client = config.connect(NoTls).map_err(|error| connect_error(&error))?;
+        let what = failed("setting the connection up");
+        let row = client.query_one("SHOW server_encoding", &[]).map_err(&what)?;
+        let encoding: String = row.get(0);
+        if encoding != "UTF8" {
+            return Err(SqlError::Encoding(encoding));
+        }
+        lock(&mut client)?;
+        migrate(&mut client)?;
+        let rows = |columns: &[(&str, Kind)]| {
+            let arrays = columns.iter().enumerate().map(|(at, (_, kind))| format!("${}::{}[]", at + 1, type_of(*kind)));
+            let names = columns.iter().map(|(name, _)| *name);
+            let (arrays, names) = (arrays.collect::<Vec<_>>().join(", "), names.collect::<Vec<_>>().join(", "));
+            format!("SELECT * FROM UNNEST({arrays}) AS u({names})")
+        };
+        let texts = texts(rows);
+        let statements = texts.iter().map(|texts| vec![None; texts.len()]).collect();
+        Ok(Self { client, texts, statements })
+    }
+}
+
+/// One writer for each schema; the lock ends with its connection.
+fn lock(client: &mut Client) -> Result<(), SqlError> {
+    let begin = Instant::now();
+    loop {
+        let sql = "SELECT pg_try_advisory_lock($1, hashtext(current_schema()))";
+        let row = client.query_one(sql, &[&LOCK_CLASS]).map_err(failed("taking the lock"))?;
+        if row.get(0) {
+            return Ok(());
+        }
+        if begin.elapsed() > LOCK {
+            return Err(SqlError::Taken);
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+fn connect_error(error: &postgres::Error) -> SqlError {
+    failed("connecting to Postgres")(whole(error))
+}
+
+/// An error with its causes: the outermost says little.
+fn whole(error: &postgres::Error) -> String {
+    let mut words = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        let more = inner.to_string();
+        if !words.contains(&more) {
+            words = format!("{words}: {more}");
+        }
+        cause = inner.source();
+    }
+    words
+}
+
+const fn type_of(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Number => "bigint",
+        Kind::Text => "text",
+        Kind::Flag => "boolean",
+        Kind::Bytes => "bytea",
+    }
+}
+
+/// The values of one column.
+fn column(values: &[Value], at: usize, width: usize, kind: Kind) -> Box<dyn ToSql + Sync + '_> {
+    let column = values.iter().skip(at).step_by(width);
+    match kind {
+        Kind::Number => Box::new(column.map(Value::number).collect::<Vec<_>>()),
+        Kind::Text => Box::new(column.map(Value::text).collect::<Vec<_>>()),
+        Kind::Flag => Box::new(column.map(Value::flag).collect::<Vec<_>>()),
+        Kind::Bytes => Box::new(column.map(Value::bytes).collect::<Vec<_>>()),
+    }
+}
+
+impl Value {
+    const fn number(&self) -> Option<i64> {
+        if let Self::Number(number) = self { Some(*number) } else { None }
+    }
+
+    fn text(&self) -> Option<&str> {
+        if let Self::Text(text) = self { Some(text) } else { None }
+    }
+
+    const fn flag(&self) -> Option<bool> {
+        if let Self::Flag(flag) = self { Some(*flag) } else { None }
+    }
+
+    fn bytes(&self) -> Option<&[u8]> {
+        if let Self::Bytes(bytes) = self { Some(bytes) } else { None }
+    }
+}
+
+impl Store for Postgres {
+    fn checkpoint(&mut self) -> Result<Option<Checkpoint>, SqlError> {
+        let mut read = || {
+            let Some(row) = self.client.query_opt(READ_CHECKPOINT, &[])? else { return Ok(None) };
+            Ok(Some(Checkpoint {
+                journal: row.try_get(0)?,
+                epoch: row.try_get(1)?,
+                position: row.try_get(2)?,
+                chain: row.try_get(3)?,
+                written_ms: row.try_get(4)?,
+            }))
+        };
+        read().map_err(|error| failed("reading the checkpoint")(whole(&error)))
+    }
+
+    fn write(&mut self, changes: &Changes, checkpoint: &Checkpoint) -> Result<(), SqlError> {
+        let Self { client, texts, statements } = self;
+        let mut write = || {
+            let mut transaction = client.transaction()?;
+            for (step, values) in changes.portions().iter().flat_map(|portion| portion.steps()) {
+                let columns = STEPS[step as usize].columns;
+                let arrays: Vec<_> = columns
+                    .iter()
+                    .enumerate()
+                    .map(|(at, (_, kind))| column(values, at, columns.len(), *kind))
+                    .collect();
+                let arrays: Vec<&(dyn ToSql + Sync)> = arrays.iter().map(|array| &**array).collect();
+                for (text, prepared) in texts[step as usize].iter().zip(&mut statements[step as usize]) {
+                    let statement = match prepared {
+                        Some(statement) => statement,
+                        None => prepared.insert(transaction.prepare(text)?),
+                    };
+                    transaction.execute(statement, &arrays)?;
+                }
+            }
+            let Checkpoint { journal, epoch, position, chain, written_ms } = checkpoint;
+            transaction.execute(WRITE_CHECKPOINT, &[journal, epoch, position, chain, written_ms])?;
+            transaction.commit()
+        };
+        write().map_err(|error| failed("writing to Postgres")(whole(&error)))
+    }
+
+    fn clear(&mut self) -> Result<(), SqlError> {
+        let sql = format!("TRUNCATE {}", TABLES.join(", "));
+        self.client.batch_execute(&sql).map_err(|error| failed("emptying the tables")(whole(&error)))
+    }
+}
+
+/// Whether a connection can be made as it is asked for.
+pub(super) fn check(config: &Config) -> Result<(), String> {
+    if config.get_ssl_mode() == SslMode::Require {
+        return Err("sslmode=require is not served yet: reach Postgres over a Unix socket, or through a tunnel".into());
+    }
+    if config.get_hosts().is_empty() {
+        return Err("it names no host".into());
+    }
+    Ok(())
+}

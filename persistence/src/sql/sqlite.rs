@@ -1,0 +1,105 @@
+//! SQLite, inside the binary; the file lies in the data folder, whose lock keeps other brokers away.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, OptionalExtension, ToSql, params_from_iter};
+
+use super::changes::Changes;
+use super::error::{SqlError, failed};
+use super::schema::migrate;
+use super::steps::{STEPS, Value};
+use super::store::{Checkpoint, READ_CHECKPOINT, Store, TABLES, WRITE_CHECKPOINT, texts};
+
+/// How long somebody else may hold the file before it counts as a failure.
+const BUSY: Duration = Duration::from_secs(2);
+/// The log beside the file is made as small as this again, in bytes, when it has grown.
+const WAL_BYTES: u64 = 64 << 20;
+
+pub(super) struct Sqlite {
+    connection: Connection,
+    texts: Vec<Vec<String>>,
+}
+
+impl Sqlite {
+    pub(super) fn open(path: &Path) -> Result<Self, SqlError> {
+        // hashes of passwords lie in it: for its owner only, like all that SQLite puts beside it
+        let made = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path);
+        made.map_err(failed("making the SQLite file"))?;
+        let what = failed("opening the SQLite file");
+        let mut connection = Connection::open(path).map_err(&what)?;
+        connection.busy_timeout(BUSY).map_err(&what)?;
+        let pragmas = format!(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = {WAL_BYTES}; PRAGMA cache_size = -16384;"
+        );
+        connection.execute_batch(&pragmas).map_err(&what)?;
+        migrate(&mut connection)?;
+        connection.set_prepared_statement_cache_capacity(2 * STEPS.len() + 8);
+        let rows = |columns: &[(&str, _)]| {
+            let columns = columns.iter().enumerate().map(|(at, (name, _))| format!("?{} AS {name}", at + 1));
+            format!("SELECT {}", columns.collect::<Vec<_>>().join(", "))
+        };
+        Ok(Self { connection, texts: texts(rows) })
+    }
+}
+
+impl Store for Sqlite {
+    fn checkpoint(&mut self) -> Result<Option<Checkpoint>, SqlError> {
+        let read = |row: &rusqlite::Row<'_>| {
+            Ok(Checkpoint {
+                journal: row.get(0)?,
+                epoch: row.get(1)?,
+                position: row.get(2)?,
+                chain: row.get(3)?,
+                written_ms: row.get(4)?,
+            })
+        };
+        self.connection.query_row(READ_CHECKPOINT, [], read).optional().map_err(failed("reading the checkpoint"))
+    }
+
+    fn write(&mut self, changes: &Changes, checkpoint: &Checkpoint) -> Result<(), SqlError> {
+        let mut write = || {
+            let transaction = self.connection.transaction()?;
+            for (step, values) in changes.portions().iter().flat_map(|portion| portion.steps()) {
+                let width = STEPS[step as usize].columns.len();
+                for text in &self.texts[step as usize] {
+                    let mut statement = transaction.prepare_cached(text)?;
+                    for row in values.chunks(width) {
+                        statement.execute(params_from_iter(row))?;
+                    }
+                }
+            }
+            let Checkpoint { journal, epoch, position, chain, written_ms } = checkpoint;
+            transaction.prepare_cached(WRITE_CHECKPOINT)?.execute((journal, epoch, position, chain, written_ms))?;
+            transaction.commit()
+        };
+        write().map_err(failed("writing to SQLite"))
+    }
+
+    fn clear(&mut self) -> Result<(), SqlError> {
+        let mut clear = || {
+            let transaction = self.connection.transaction()?;
+            for table in TABLES {
+                transaction.execute(&format!("DELETE FROM {table}"), [])?;
+            }
+            transaction.commit()
+        };
+        clear().map_err(failed("emptying the tables"))
+    }
+}
+
+impl ToSql for Value {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        let value = match self {
+            Self::Null => ValueRef::Null,
+            Self::Number(number) => ValueRef::Integer(*number),
+            Self::Text(text) => ValueRef::Text(text.as_bytes()),
+            Self::Flag(flag) => ValueRef::Integer((*flag).into()),
+            Self::Bytes(bytes) => ValueRef::Blob(bytes),
+        };
+        Ok(ToSqlOutput::Borrowed(value))
+    }
+}
