@@ -80,6 +80,8 @@ pub enum LogCommand {
 pub enum SqlCommand {
     /// Empty the tables and make them anew from the journal. No broker may run on the data folder.
     Rebuild(Settings),
+    /// Hold every row against what the journal says; also beside a running broker.
+    Verify(Settings),
 }
 
 /// Which data folder.

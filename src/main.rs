@@ -40,6 +40,9 @@ fn main() -> ExitCode {
         Some(Command::Sql(SqlCommand::Rebuild(settings))) => {
             configuration(settings).and_then(|loaded| sql_commands::rebuild_tables(&loaded.config))
         }
+        Some(Command::Sql(SqlCommand::Verify(settings))) => {
+            configuration(settings).and_then(|loaded| sql_commands::verify_tables(&loaded.config))
+        }
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,8 +1,8 @@
-//! `ringdove sql rebuild`.
+//! `ringdove sql rebuild` and `sql verify`.
 
 use std::time::Instant;
 
-use ringdove_persistence::{journal_is_there, rebuild};
+use ringdove_persistence::{compare, journal_is_there, rebuild};
 
 use crate::config::Config;
 use crate::lock::DataLock;
@@ -26,4 +26,19 @@ pub fn rebuild_tables(config: &Config) -> Result<(), String> {
     rebuilt.map_err(|error| error.to_string())?;
     say!("the tables in {} are made anew from the journal, in {:.1} s", config.sql, begin.elapsed().as_secs_f64());
     Ok(())
+}
+
+/// Says whether the tables are what the journal says, row by row.
+///
+/// # Errors
+/// They are not, or cannot be read.
+pub fn verify_tables(config: &Config) -> Result<(), String> {
+    let found = compare(&config.data, &config.sql).map_err(|error| error.to_string())?;
+    if found.wrong == 0 {
+        say!("the tables are right: {found}");
+        return Ok(());
+    }
+    let more = found.wrong - found.named.len() as u64;
+    let more = if more > 0 { format!("\nand {more} more") } else { String::new() };
+    Err(format!("{} rows of the tables are wrong ({found}):\n{}{more}", found.wrong, found.named.join("\n")))
 }

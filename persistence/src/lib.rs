@@ -19,4 +19,4 @@ pub use journal::{
 pub use recovery::{
     JournalError, Opened, Options, Report, dump, journal_is_there, open_memory, recover, repair, verify,
 };
-pub use sql::{Projector, RebuildError, Sql, SqlError, project, rebuild};
+pub use sql::{Comparison, Projection, Projector, RebuildError, Sql, SqlError, compare, project, projection, rebuild};

@@ -28,9 +28,11 @@ mod sessions;
 mod signing;
 mod stage;
 mod state;
+mod tables;
 mod users;
 
 pub use decide::Limits;
 pub use event::Unreadable;
 pub use stage::{Engine, Start, Ties};
 pub use state::State;
+pub use tables::{AccountRow, ContactRow, DeviceRow, GroupRow, MembershipRow};

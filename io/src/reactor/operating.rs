@@ -100,7 +100,6 @@ impl Edge {
             online,
             projected: self.projected.position().0,
             sql: self.projected.how(),
-            ..admin::Figures::default()
         };
         self.answer_operator(key, id, admin::admin_answer::Body::Figures(figures));
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ringdove_core::ids::{Epoch, Position, Time};
-use ringdove_core::record::{MAX_BODY, SEGMENT_HEADER, record_len};
+use ringdove_core::record::{MAX_BODY, RecordHead, SEGMENT_HEADER, record_len};
 use ringdove_core::wire::record::is_message;
 
 use super::segment::{HEADER_BYTES, RecordBytes, parse_header};
@@ -101,7 +101,7 @@ impl<S: Storage> Tail<S> {
     pub fn read<E: From<Broken>>(
         &mut self,
         end: Position,
-        mut each: impl FnMut(Time, &[u8]) -> Result<bool, E>,
+        mut each: impl FnMut(RecordHead, &[u8]) -> Result<bool, E>,
     ) -> Result<bool, E> {
         let bytes = self.segments.bytes;
         if self.next >= end {
@@ -140,7 +140,7 @@ impl<S: Storage> Tail<S> {
             }
             let body = &rest[HEADER_BYTES..HEADER_BYTES + record.len as usize];
             if is_message(body) || crc32c::crc32c(body) == record.body_crc {
-                goes_on = each(record.head.time, body)?;
+                goes_on = each(record.head, body)?;
             } else if body.iter().any(|byte| *byte != 0) {
                 return Err(Broken(Position(at)).into());
             }

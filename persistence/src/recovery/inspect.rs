@@ -64,21 +64,20 @@ pub fn verify(data: &Path, released: Option<Position>) -> Result<Report, Journal
     })
 }
 
-/// A journal's records in order, for a data folder on which no broker runs, and the position up to which they are on disk.
+/// Reads a journal's records in order, in the segments that begin below `limit`; also beside a running broker, but only what that has on disk.
 ///
 /// # Errors
-/// See [`JournalError`]: all of it is verified first.
-pub fn read_back(data: &Path) -> Result<(Tail<FileStorage>, Position), JournalError> {
-    let report = verify(data, None)?;
+/// See [`JournalError`].
+pub fn tail(data: &Path, limit: Position) -> Result<Tail<FileStorage>, JournalError> {
     let storage = existing(data);
     let meta = read_meta(data, &storage)?;
     let uuid = meta.uuid().unwrap_or_default();
-    let found = open_segments(&storage, uuid, meta.segment_bytes, Position(u64::MAX))?;
+    let found = open_segments(&storage, uuid, meta.segment_bytes, limit)?;
     let segments = Segments::new(storage, uuid, meta.segment_bytes);
     for segment in found {
         segments.insert(segment.index, segment.file);
     }
-    Ok((Tail::new(Arc::new(segments)), report.synced.min(report.end)))
+    Ok(Tail::new(Arc::new(segments)))
 }
 
 /// Damage to what was on disk is no torn tail.

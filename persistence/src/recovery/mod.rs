@@ -8,5 +8,5 @@ mod scan;
 mod start;
 
 pub use error::JournalError;
-pub use inspect::{Report, dump, journal_is_there, read_back, repair, verify};
+pub use inspect::{Report, dump, journal_is_there, repair, tail, verify};
 pub use start::{Opened, Options, open_memory, recover};

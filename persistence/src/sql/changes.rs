@@ -14,6 +14,7 @@ use ringdove_core::wire::record::is_message;
 use ringdove_core::wire::v1::{self, Contact, Kind, Role};
 
 use super::steps::{STEPS, Step, Value};
+use super::tables::tags;
 
 /// What was gathered.
 #[derive(Debug, Default)]
@@ -209,7 +210,7 @@ impl Changes {
                 Act::Annotate => side.noted = Some((&change.remark, &change.tags)),
                 Act::None => {}
             }
-            let tags = side.noted.map(|(_, tags)| serde_json::json!(tags).to_string());
+            let tags = side.noted.map(|(_, list)| tags(list));
             let values = [
                 owner.into(),
                 contact.into(),

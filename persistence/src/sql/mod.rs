@@ -3,6 +3,7 @@
 //! ```text
 //!  target (SQLite file, Postgres) ─▶ store ─▶ schema (migrations)
 //!  projector (thread) ─▶ projection ─▶ tail of the journal ─▶ changes ─▶ steps (statements) ─▶ store
+//!  verify ─▶ tables (what the state says), beside what stands there
 //! ```
 
 mod changes;
@@ -15,7 +16,9 @@ mod schema;
 mod sqlite;
 mod steps;
 mod store;
+mod tables;
 mod target;
+mod verify;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -26,9 +29,11 @@ use crate::journal::Storage;
 use crate::recovery::Opened;
 
 pub use error::SqlError;
+pub use projection::Projection;
 pub use projector::Projector;
 pub use rebuild::{RebuildError, rebuild};
 pub use target::Sql;
+pub use verify::{Comparison, compare};
 
 /// The projector of a journal that was opened; `None`: there are to be no tables.
 ///
@@ -42,6 +47,11 @@ pub fn project<S: Storage>(
     projected: Arc<Projected>,
 ) -> Result<Option<Projector<S>>, SqlError> {
     let Some(target) = target::Target::of(sql, data) else { return Ok(None) };
-    let projection = projection::Projection::new(target, opened.tail());
+    let projection = Projection::new(target, opened.tail(), projection::ROWS);
     Projector::start(projection, Arc::clone(&opened.progress), projected).map(Some)
+}
+
+/// The tables of a journal, for whoever runs them by hand; a transaction ends once it has `rows` rows. `None`: there are to be none.
+pub fn projection<S: Storage>(sql: &Sql, data: &Path, opened: &Opened<S>, rows: usize) -> Option<Projection<S>> {
+    target::Target::of(sql, data).map(|target| Projection::new(target, opened.tail(), rows))
 }

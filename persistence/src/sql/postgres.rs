@@ -4,14 +4,16 @@
 use std::time::{Duration, Instant};
 
 use postgres::config::SslMode;
+use postgres::fallible_iterator::FallibleIterator;
 use postgres::types::ToSql;
-use postgres::{Client, Config, NoTls, Statement};
+use postgres::{Client, Config, NoTls, Row, Statement};
 
 use super::changes::Changes;
 use super::error::{SqlError, failed};
 use super::schema::migrate;
 use super::steps::{Kind, STEPS, Value};
-use super::store::{Checkpoint, READ_CHECKPOINT, Store, TABLES, WRITE_CHECKPOINT, texts};
+use super::store::{Checkpoint, READ_CHECKPOINT, Store, WRITE_CHECKPOINT, names, texts};
+use super::tables::{Line, Table};
 
 /// Connecting takes at most so long, for each address.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -31,20 +33,26 @@ pub(super) struct Postgres {
 
 impl Postgres {
     pub(super) fn open(config: &Config) -> Result<Self, SqlError> {
+        let mut opened = Self::open_to_read(config)?;
+        lock(&mut opened.client)?;
+        migrate(&mut opened.client)?;
+        Ok(opened)
+    }
+
+    /// Without the lock, which a running broker has.
+    pub(super) fn open_to_read(config: &Config) -> Result<Self, SqlError> {
         let mut config = config.clone();
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(CONNECT);
         }
         config.application_name("ringdove").tcp_user_timeout(SILENCE).keepalives_idle(SILENCE);
-        let mut client = config.connect(NoTls).map_err(|error| connect_error(&error))?;
+        let mut client = config.connect(NoTls).map_err(|error| failed("connecting to Postgres")(whole(&error)))?;
         let what = failed("setting the connection up");
         let row = client.query_one("SHOW server_encoding", &[]).map_err(&what)?;
         let encoding: String = row.get(0);
         if encoding != "UTF8" {
             return Err(SqlError::Encoding(encoding));
         }
-        lock(&mut client)?;
-        migrate(&mut client)?;
         let rows = |columns: &[(&str, Kind)]| {
             let arrays = columns.iter().enumerate().map(|(at, (_, kind))| format!("${}::{}[]", at + 1, type_of(*kind)));
             let names = columns.iter().map(|(name, _)| *name);
@@ -71,10 +79,6 @@ fn lock(client: &mut Client) -> Result<(), SqlError> {
         }
         std::thread::sleep(Duration::from_millis(100));
     }
-}
-
-fn connect_error(error: &postgres::Error) -> SqlError {
-    failed("connecting to Postgres")(whole(error))
 }
 
 /// An error with its causes: the outermost says little.
@@ -129,6 +133,15 @@ impl Value {
     }
 }
 
+fn value(row: &Row, at: usize, kind: Kind) -> Result<Value, postgres::Error> {
+    Ok(match kind {
+        Kind::Number => row.try_get::<_, Option<i64>>(at)?.map_or(Value::Null, Value::Number),
+        Kind::Text => row.try_get::<_, Option<String>>(at)?.map_or(Value::Null, Value::Text),
+        Kind::Flag => row.try_get::<_, Option<bool>>(at)?.map_or(Value::Null, Value::Flag),
+        Kind::Bytes => row.try_get::<_, Option<Vec<u8>>>(at)?.map_or(Value::Null, Value::Bytes),
+    })
+}
+
 impl Store for Postgres {
     fn checkpoint(&mut self) -> Result<Option<Checkpoint>, SqlError> {
         let mut read = || {
@@ -171,8 +184,26 @@ impl Store for Postgres {
         write().map_err(|error| failed("writing to Postgres")(whole(&error)))
     }
 
+    fn begin_reading(&mut self) -> Result<Option<Checkpoint>, SqlError> {
+        let begin = self.client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+        begin.map_err(|error| failed("reading the tables")(whole(&error)))?;
+        self.checkpoint()
+    }
+
+    fn read(&mut self, table: &Table, each: &mut dyn FnMut(Line)) -> Result<(), SqlError> {
+        let mut read = || {
+            let mut rows = self.client.query_raw(&table.query(), std::iter::empty::<i64>())?;
+            while let Some(row) = rows.next()? {
+                let line = table.columns.iter().enumerate().map(|(at, (_, kind))| value(&row, at, *kind));
+                each(line.collect::<Result<_, _>>()?);
+            }
+            Ok(())
+        };
+        read().map_err(|error| failed("reading the tables")(whole(&error)))
+    }
+
     fn clear(&mut self) -> Result<(), SqlError> {
-        let sql = format!("TRUNCATE {}", TABLES.join(", "));
+        let sql = format!("TRUNCATE {}", names().collect::<Vec<_>>().join(", "));
         self.client.batch_execute(&sql).map_err(|error| failed("emptying the tables")(whole(&error)))
     }
 }

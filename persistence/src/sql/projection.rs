@@ -10,7 +10,7 @@
 
 use std::time::{Duration, Instant};
 
-use ringdove_core::ids::{Epoch, Position};
+use ringdove_core::ids::Position;
 
 use super::changes::Changes;
 use super::error::SqlError;
@@ -18,15 +18,16 @@ use super::store::{Checkpoint, Store};
 use super::target::Target;
 use crate::journal::{Mark, Storage, Tail};
 
-/// Rows of one transaction; the events of one record stay together.
-const ROWS: usize = 8_192;
+/// Rows of one transaction that pay; the events of one record stay together.
+pub(super) const ROWS: usize = 8_192;
 /// Records that change no table move the checkpoint after so long, or so many bytes.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
 const CHECKPOINT_BYTES: u64 = 64 << 20;
 
-/// Tables, and the journal that they follow.
-pub(super) struct Projection<S: Storage> {
+/// Tables, and the journal that they follow. It runs when it is told to: see [`super::Projector`] for a thread that does.
+pub struct Projection<S: Storage> {
     target: Target,
+    rows: usize,
     store: Option<Box<dyn Store>>,
     tail: Tail<S>,
     changes: Changes,
@@ -35,39 +36,30 @@ pub(super) struct Projection<S: Storage> {
 }
 
 impl<S: Storage> Projection<S> {
-    pub(super) fn new(target: Target, tail: Tail<S>) -> Self {
+    /// The tables of a journal, not opened yet; a transaction ends once it has `rows` rows.
+    pub(super) fn new(target: Target, tail: Tail<S>, rows: usize) -> Self {
         let checkpoint = (Position(0), Instant::now());
-        Self { target, store: None, tail, changes: Changes::default(), checkpoint }
+        Self { target, rows, store: None, tail, changes: Changes::default(), checkpoint }
     }
 
     /// Everything below is in the tables.
-    pub(super) fn position(&self) -> Position {
+    pub fn position(&self) -> Position {
         self.tail.next()
     }
 
     /// Opens the database, if it is not open, and goes on behind its checkpoint. The journal has records up to `end`.
-    pub(super) fn open(&mut self, end: Position) -> Result<(), SqlError> {
+    ///
+    /// # Errors
+    /// It cannot be opened, or does not belong to this journal.
+    pub fn open(&mut self, end: Position) -> Result<(), SqlError> {
         if self.store.is_some() {
             return Ok(());
         }
         self.changes.clear();
         let mut store = self.target.open()?;
-        let found = store.checkpoint()?;
-        let ours = self.tail.journal();
-        let mark = match &found {
-            Some(Checkpoint { journal, .. }) if *journal != ours => {
-                return Err(SqlError::Foreign { theirs: journal.clone(), ours });
-            }
-            Some(Checkpoint { position, chain, .. }) => Some((
-                Position(u64::try_from(*position).unwrap_or(u64::MAX)),
-                // one that is none is no record's
-                u32::try_from(*chain).unwrap_or(0),
-            )),
-            None => None,
-        };
-        if !self.tail.go_behind(mark, end) {
-            let Checkpoint { epoch, .. } = found.unwrap_or(Checkpoint::of(ours, NOTHING));
-            return Err(SqlError::Ahead { position: mark.map_or(Position(0), |(position, _)| position), epoch });
+        match store.checkpoint()? {
+            Some(found) => found.go_behind(&mut self.tail, end)?,
+            None => drop(self.tail.go_behind(None, end)),
         }
         self.checkpoint = (self.tail.next(), Instant::now());
         self.store = Some(store);
@@ -75,7 +67,10 @@ impl<S: Storage> Projection<S> {
     }
 
     /// Empties the tables and goes back to the begin.
-    pub(super) fn clear(&mut self) -> Result<(), SqlError> {
+    ///
+    /// # Errors
+    /// As the database says.
+    pub fn clear(&mut self) -> Result<(), SqlError> {
         let mut store = self.target.open()?;
         store.clear()?;
         self.store = Some(store);
@@ -89,7 +84,7 @@ impl<S: Storage> Projection<S> {
     ///
     /// # Errors
     /// After one of them the database is closed: open it again.
-    pub(super) fn advance(&mut self, end: Position) -> Result<bool, SqlError> {
+    pub fn advance(&mut self, end: Position) -> Result<bool, SqlError> {
         let advanced = self.gather(end).and_then(|more| {
             let (at, when) = self.checkpoint;
             let passed = self.tail.next().0.saturating_sub(at.0);
@@ -106,17 +101,20 @@ impl<S: Storage> Projection<S> {
     }
 
     /// Writes the checkpoint, however little it has moved.
-    pub(super) fn finish(&mut self) -> Result<(), SqlError> {
+    ///
+    /// # Errors
+    /// As the database says.
+    pub fn finish(&mut self) -> Result<(), SqlError> {
         if self.store.is_some() && self.tail.next() > self.checkpoint.0 { self.write() } else { Ok(()) }
     }
 
     fn gather(&mut self, end: Position) -> Result<bool, SqlError> {
-        let Self { tail, changes, .. } = self;
+        let Self { tail, changes, rows, .. } = self;
         let mut more = true;
-        while more && changes.rows() < ROWS {
-            more = tail.read(end, |time, body| {
-                changes.take(time, body).map_err(|error| SqlError::Journal(error.to_string()))?;
-                Ok::<_, SqlError>(changes.rows() < ROWS)
+        while more && changes.rows() < *rows {
+            more = tail.read(end, |head, body| {
+                changes.take(head.time, body).map_err(|error| SqlError::Journal(error.to_string()))?;
+                Ok::<_, SqlError>(changes.rows() < *rows)
             })?;
         }
         Ok(more)
@@ -131,9 +129,6 @@ impl<S: Storage> Projection<S> {
     }
 }
 
-/// No record at all.
-const NOTHING: Mark = Mark { position: Position(0), epoch: Epoch(0), chain: 0, time: ringdove_core::ids::Time(0) };
-
 impl Checkpoint {
     fn of(journal: String, mark: Mark) -> Self {
         let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
@@ -144,5 +139,17 @@ impl Checkpoint {
             chain: mark.chain.into(),
             written_ms: number(mark.time.0),
         }
+    }
+
+    /// Moves a journal's tail behind the last record that is in the tables. The journal has records up to `end`.
+    pub(super) fn go_behind<S: Storage>(&self, tail: &mut Tail<S>, end: Position) -> Result<(), SqlError> {
+        let ours = tail.journal();
+        if self.journal != ours {
+            return Err(SqlError::Foreign { theirs: self.journal.clone(), ours });
+        }
+        // what is no number of ours is no record's
+        let position = Position(u64::try_from(self.position).unwrap_or(u64::MAX));
+        let mark = (position, u32::try_from(self.chain).unwrap_or(0));
+        if tail.go_behind(Some(mark), end) { Ok(()) } else { Err(SqlError::Ahead { position, epoch: self.epoch }) }
     }
 }

@@ -2,10 +2,12 @@
 
 use std::path::Path;
 
+use ringdove_core::ids::Position;
+
 use super::error::SqlError;
-use super::projection::Projection;
+use super::projection::{Projection, ROWS};
 use super::target::{Sql, Target};
-use crate::recovery::{JournalError, read_back};
+use crate::recovery::{JournalError, tail, verify};
 
 /// Why the tables could not be made anew.
 #[derive(Debug, thiserror::Error)]
@@ -27,8 +29,9 @@ pub enum RebuildError {
 /// See [`RebuildError`]. A damaged journal is found before anything is emptied.
 pub fn rebuild(data: &Path, sql: &Sql, mut watch: impl FnMut(u64, u64)) -> Result<(), RebuildError> {
     let target = Target::of(sql, data).ok_or(RebuildError::Off)?;
-    let (tail, end) = read_back(data)?;
-    let mut projection = Projection::new(target, tail);
+    let report = verify(data, None)?;
+    let end = report.synced.min(report.end);
+    let mut projection = Projection::new(target, tail(data, Position(u64::MAX))?, ROWS);
     projection.clear()?;
     while projection.advance(end)? {
         watch(projection.position().0.min(end.0), end.0);

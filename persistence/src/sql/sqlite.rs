@@ -6,13 +6,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{Connection, OptionalExtension, ToSql, params_from_iter};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, ToSql, params_from_iter};
 
 use super::changes::Changes;
 use super::error::{SqlError, failed};
 use super::schema::migrate;
-use super::steps::{STEPS, Value};
-use super::store::{Checkpoint, READ_CHECKPOINT, Store, TABLES, WRITE_CHECKPOINT, texts};
+use super::steps::{Kind, STEPS, Value};
+use super::store::{Checkpoint, READ_CHECKPOINT, Store, WRITE_CHECKPOINT, names, texts};
+use super::tables::{Line, Table};
 
 /// How long somebody else may hold the file before it counts as a failure.
 const BUSY: Duration = Duration::from_secs(2);
@@ -44,6 +45,22 @@ impl Sqlite {
         };
         Ok(Self { connection, texts: texts(rows) })
     }
+
+    pub(super) fn open_to_read(path: &Path) -> Result<Self, SqlError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
+        let connection = Connection::open_with_flags(path, flags).map_err(failed("opening the SQLite file"))?;
+        connection.busy_timeout(BUSY).map_err(failed("opening the SQLite file"))?;
+        Ok(Self { connection, texts: Vec::new() })
+    }
+}
+
+fn value(row: &Row<'_>, at: usize, kind: Kind) -> rusqlite::Result<Value> {
+    Ok(match kind {
+        Kind::Number => row.get::<_, Option<i64>>(at)?.map_or(Value::Null, Value::Number),
+        Kind::Text => row.get::<_, Option<String>>(at)?.map_or(Value::Null, Value::Text),
+        Kind::Flag => row.get::<_, Option<bool>>(at)?.map_or(Value::Null, Value::Flag),
+        Kind::Bytes => row.get::<_, Option<Vec<u8>>>(at)?.map_or(Value::Null, Value::Bytes),
+    })
 }
 
 impl Store for Sqlite {
@@ -79,10 +96,28 @@ impl Store for Sqlite {
         write().map_err(failed("writing to SQLite"))
     }
 
+    fn begin_reading(&mut self) -> Result<Option<Checkpoint>, SqlError> {
+        self.connection.execute_batch("BEGIN").map_err(failed("reading the tables"))?;
+        self.checkpoint()
+    }
+
+    fn read(&mut self, table: &Table, each: &mut dyn FnMut(Line)) -> Result<(), SqlError> {
+        let mut read = || {
+            let mut statement = self.connection.prepare(&table.query())?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let line = table.columns.iter().enumerate().map(|(at, (_, kind))| value(row, at, *kind));
+                each(line.collect::<rusqlite::Result<_>>()?);
+            }
+            Ok::<_, rusqlite::Error>(())
+        };
+        read().map_err(failed("reading the tables"))
+    }
+
     fn clear(&mut self) -> Result<(), SqlError> {
         let mut clear = || {
             let transaction = self.connection.transaction()?;
-            for table in TABLES {
+            for table in names() {
                 transaction.execute(&format!("DELETE FROM {table}"), [])?;
             }
             transaction.commit()

@@ -2,7 +2,8 @@
 
 use super::changes::Changes;
 use super::error::SqlError;
-use super::steps::STEPS;
+use super::steps::{Kind, STEPS};
+use super::tables::{Line, TABLES, Table};
 
 /// How far the tables are: which journal, and which record of it was projected last.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +24,12 @@ pub(super) trait Store: Send {
     /// All changes and the checkpoint, in one transaction. An error may come after the transaction was committed: the checkpoint tells.
     fn write(&mut self, changes: &Changes, checkpoint: &Checkpoint) -> Result<(), SqlError>;
 
+    /// Begins to read, with everything as it is now; ends with the connection. `None`: nothing was projected yet.
+    fn begin_reading(&mut self) -> Result<Option<Checkpoint>, SqlError>;
+
+    /// Hands all rows of a table to `each`, by their key.
+    fn read(&mut self, table: &Table, each: &mut dyn FnMut(Line)) -> Result<(), SqlError>;
+
     /// Empties all tables, the checkpoint with them, in one transaction.
     fn clear(&mut self) -> Result<(), SqlError>;
 }
@@ -34,14 +41,16 @@ pub(super) const WRITE_CHECKPOINT: &str = "INSERT INTO checkpoint (id, journal, 
     VALUES (1, $1, $2, $3, $4, $5) ON CONFLICT (id) DO UPDATE SET journal = excluded.journal, epoch = excluded.epoch,
         position = excluded.position, chain = excluded.chain, written_ms = excluded.written_ms";
 
-/// Every table, the checkpoint last.
-pub(super) const TABLES: [&str; 6] = ["accounts", "devices", "contacts", "groups", "memberships", "checkpoint"];
+/// Every table.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    TABLES.iter().map(|table| table.name).chain(["checkpoint"])
+}
 
 /// Where the rows stand in a step's statement.
 pub(super) const ROWS: &str = "{rows}";
 
 /// The statements of all steps, each with its rows written as `rows` says.
-pub(super) fn texts(rows: impl Fn(&[(&str, super::steps::Kind)]) -> String) -> Vec<Vec<String>> {
+pub(super) fn texts(rows: impl Fn(&[(&str, Kind)]) -> String) -> Vec<Vec<String>> {
     let texts = STEPS.iter().map(|step| {
         let rows = rows(step.columns);
         step.sql.iter().map(|sql| sql.replace(ROWS, &rows)).collect()

@@ -89,6 +89,13 @@ impl Target {
             Self::Postgres(config) => Box::new(Postgres::open(config)?),
         })
     }
+
+    pub(super) fn open_to_read(&self) -> Result<Box<dyn Store>, SqlError> {
+        Ok(match self {
+            Self::Sqlite(path) => Box::new(Sqlite::open_to_read(path)?),
+            Self::Postgres(config) => Box::new(Postgres::open_to_read(config)?),
+        })
+    }
 }
 
 #[cfg(test)]
