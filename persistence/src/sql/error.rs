@@ -72,3 +72,17 @@ impl From<crate::journal::Broken> for SqlError {
 pub(super) fn failed<E: std::fmt::Display>(what: &'static str) -> impl Fn(E) -> SqlError {
     move |error| SqlError::Failed { what, error: error.to_string() }
 }
+
+/// An error with its causes: the outermost often says little.
+pub(super) fn whole(error: &dyn std::error::Error) -> String {
+    let mut words = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let more = inner.to_string();
+        if !words.contains(&more) {
+            words = format!("{words}: {more}");
+        }
+        cause = inner.source();
+    }
+    words
+}

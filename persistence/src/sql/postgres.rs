@@ -9,7 +9,7 @@ use postgres::types::ToSql;
 use postgres::{Client, Config, NoTls, Row, Statement};
 
 use super::changes::Changes;
-use super::error::{SqlError, failed};
+use super::error::{SqlError, failed, whole};
 use super::schema::migrate;
 use super::steps::{Kind, STEPS, Value};
 use super::store::{Checkpoint, READ_CHECKPOINT, Store, WRITE_CHECKPOINT, names, texts};
@@ -46,8 +46,8 @@ impl Postgres {
             config.connect_timeout(CONNECT);
         }
         config.application_name("ringdove").tcp_user_timeout(SILENCE).keepalives_idle(SILENCE);
-        let mut client = config.connect(NoTls).map_err(|error| failed("connecting to Postgres")(whole(&error)))?;
-        let what = failed("setting the connection up");
+        let mut client = config.connect(NoTls).map_err(said("connecting to Postgres"))?;
+        let what = said("setting the connection up");
         let row = client.query_one("SHOW server_encoding", &[]).map_err(&what)?;
         let encoding: String = row.get(0);
         if encoding != "UTF8" {
@@ -70,7 +70,7 @@ fn lock(client: &mut Client) -> Result<(), SqlError> {
     let begin = Instant::now();
     loop {
         let sql = "SELECT pg_try_advisory_lock($1, hashtext(current_schema()))";
-        let row = client.query_one(sql, &[&LOCK_CLASS]).map_err(failed("taking the lock"))?;
+        let row = client.query_one(sql, &[&LOCK_CLASS]).map_err(said("taking the lock"))?;
         if row.get(0) {
             return Ok(());
         }
@@ -81,18 +81,8 @@ fn lock(client: &mut Client) -> Result<(), SqlError> {
     }
 }
 
-/// An error with its causes: the outermost says little.
-fn whole(error: &postgres::Error) -> String {
-    let mut words = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(inner) = cause {
-        let more = inner.to_string();
-        if !words.contains(&more) {
-            words = format!("{words}: {more}");
-        }
-        cause = inner.source();
-    }
-    words
+fn said(what: &'static str) -> impl Fn(postgres::Error) -> SqlError {
+    move |error| failed(what)(whole(&error))
 }
 
 const fn type_of(kind: Kind) -> &'static str {
@@ -154,7 +144,7 @@ impl Store for Postgres {
                 written_ms: row.try_get(4)?,
             }))
         };
-        read().map_err(|error| failed("reading the checkpoint")(whole(&error)))
+        read().map_err(said("reading the checkpoint"))
     }
 
     fn write(&mut self, changes: &Changes, checkpoint: &Checkpoint) -> Result<(), SqlError> {
@@ -181,12 +171,12 @@ impl Store for Postgres {
             transaction.execute(WRITE_CHECKPOINT, &[journal, epoch, position, chain, written_ms])?;
             transaction.commit()
         };
-        write().map_err(|error| failed("writing to Postgres")(whole(&error)))
+        write().map_err(said("writing to Postgres"))
     }
 
     fn begin_reading(&mut self) -> Result<Option<Checkpoint>, SqlError> {
         let begin = self.client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
-        begin.map_err(|error| failed("reading the tables")(whole(&error)))?;
+        begin.map_err(said("reading the tables"))?;
         self.checkpoint()
     }
 
@@ -199,12 +189,12 @@ impl Store for Postgres {
             }
             Ok(())
         };
-        read().map_err(|error| failed("reading the tables")(whole(&error)))
+        read().map_err(said("reading the tables"))
     }
 
     fn clear(&mut self) -> Result<(), SqlError> {
         let sql = format!("TRUNCATE {}", names().collect::<Vec<_>>().join(", "));
-        self.client.batch_execute(&sql).map_err(|error| failed("emptying the tables")(whole(&error)))
+        self.client.batch_execute(&sql).map_err(said("emptying the tables"))
     }
 }
 

@@ -91,7 +91,8 @@ impl<S: Storage> Projector<S> {
             self.projected.reach(self.projection.position());
             self.lag.behind(end, &self.projected);
         }
-        self.projected.reach(self.projection.position());
+        // behind the last record may stand nothing for a while: a new epoch begins further on
+        self.projected.reach(end);
         self.lag.caught_up(&self.projected);
         Ok(())
     }

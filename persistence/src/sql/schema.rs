@@ -3,7 +3,7 @@
 use refinery::error::Kind;
 use refinery::{Migrate, Report, Runner};
 
-use super::error::SqlError;
+use super::error::{SqlError, failed, whole};
 
 mod embedded {
     refinery::embed_migrations!("src/sql/migrations");
@@ -25,10 +25,7 @@ pub(super) fn migrate<C: Migrate>(database: &mut C) -> Result<(), SqlError> {
             Kind::DivergentVersion(ours, _) => {
                 SqlError::Changed(format!("migration {ours} is not the one that was run"))
             }
-            Kind::Connection(what, inner) => {
-                SqlError::Failed { what: "bringing the tables to this version", error: format!("{what}: {inner}") }
-            }
-            other => SqlError::Failed { what: "bringing the tables to this version", error: other.to_string() },
+            _ => failed("bringing the tables to this version")(whole(&error)),
         }),
     }
 }

@@ -1,0 +1,217 @@
+//! Databases that are gone, killed, slow, read-only or full: chat goes on, the lag is told, and afterwards the tables are exactly right.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{JoinHandle, spawn};
+use std::time::{Duration, Instant};
+
+use tempfile::tempdir;
+
+use crate::broker::{Broker, PATIENCE};
+use crate::client::{Client, text};
+use crate::operator::{Door, serve_with, verify};
+use crate::postgres::Postgres;
+
+/// People who sign up and write to each other until they are told to stop; everything must be answered.
+struct Load {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<u64>,
+}
+
+impl Load {
+    fn on(broker: &Broker, name: &'static str) -> Self {
+        let (address, stop) = (broker.address, Arc::new(AtomicBool::new(false)));
+        let stopped = Arc::clone(&stop);
+        let thread = spawn(move || {
+            let mut people = 0;
+            let mut last: Option<Client> = None;
+            while !stopped.load(Ordering::Relaxed) {
+                let mut client = Client::register(address, &format!("{name}{people}"));
+                people += 1;
+                if let Some(last) = &last {
+                    for key in 1..=5 {
+                        client.send(text(last.welcome.user, key, "while the database is away")).expect("chat goes on");
+                    }
+                }
+                last = Some(client);
+            }
+            people
+        });
+        Self { stop, thread }
+    }
+
+    /// How many people signed up.
+    fn end(self) -> u64 {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().expect("chat goes on")
+    }
+}
+
+/// Waits until more people have signed up.
+fn more_people(door: &mut Door, than: u64) -> u64 {
+    let begin = Instant::now();
+    loop {
+        let accounts = door.figures().accounts;
+        if accounts >= than {
+            return accounts;
+        }
+        assert!(begin.elapsed() < 2 * PATIENCE, "nobody signs up any more");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn postgres_is_stopped_and_started_under_load() {
+    let mut server = Postgres::start();
+    let folder = tempdir().unwrap();
+    let sql = server.url("chat");
+    let broker = Broker::start(serve_with(folder.path(), &sql));
+    let mut door = Door::of(folder.path());
+    let load = Load::on(&broker, "dove");
+    for _ in 0..3 {
+        let there = more_people(&mut door, door_accounts(folder.path()) + 50);
+        server.stop();
+        broker.hear("the tables fall behind");
+        more_people(&mut door, there + 100);
+        let figures = door.figures();
+        assert!(figures.sql.starts_with("failing since"), "{}", figures.sql);
+        assert!(figures.projected < figures.released, "the lag is visible");
+        server.start_again();
+        broker.hear("the database is there again");
+    }
+    let people = load.end();
+    assert_eq!(door.caught_up().accounts, people);
+    assert!(verify(folder.path(), &sql).contains(&format!("{people} accounts")));
+    broker.stop();
+}
+
+fn door_accounts(data: &std::path::Path) -> u64 {
+    Door::of(data).figures().accounts
+}
+
+/// `kill -9` of the server while it is busy with a transaction, again and again.
+#[test]
+fn postgres_is_killed_in_the_middle_of_transactions() {
+    let mut server = Postgres::start();
+    let folder = tempdir().unwrap();
+    let sql = server.url("chat");
+    let broker = Broker::start(serve_with(folder.path(), &sql));
+    let data = folder.path().to_owned();
+    let import = spawn(move || {
+        for wave in 0..6 {
+            Door::of(&data).import(&format!("wave{wave}x"), 4_000);
+        }
+    });
+    let mut in_transaction = 0;
+    let begin = Instant::now();
+    while in_transaction < 4 && begin.elapsed() < 2 * PATIENCE {
+        let busy = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'ringdove' AND state <> 'idle' AND xact_start IS NOT NULL";
+        let row = server.client("postgres").query_one(busy, &[]).expect("it runs");
+        if row.get::<_, i64>(0) == 0 && !import.is_finished() {
+            continue;
+        }
+        in_transaction += 1;
+        server.kill();
+        broker.hear("the tables fall behind");
+        server.start_again();
+        broker.hear("the database is there again");
+    }
+    import.join().expect("the import goes on");
+    let mut door = Door::of(folder.path());
+    assert_eq!(door.caught_up().accounts, 24_000);
+    assert!(verify(folder.path(), &sql).contains("24000 accounts, 24000 devices, 23994 contacts"));
+    broker.stop();
+}
+
+#[test]
+fn postgres_that_is_not_there_at_the_start_is_taken_up_later() {
+    let mut server = Postgres::start();
+    let folder = tempdir().unwrap();
+    let sql = server.url("chat");
+    server.stop();
+    let broker = Broker::start(serve_with(folder.path(), &sql));
+    assert!(broker.said.iter().any(|line| line.contains("SQL: connecting to Postgres")), "{:?}", broker.said);
+    Door::of(folder.path()).import("dove", 50);
+    server.start_again();
+    broker.hear("the database is there again");
+    Door::of(folder.path()).caught_up();
+    assert!(verify(folder.path(), &sql).contains("50 accounts"));
+    // a shutdown does not wait for a database that is away
+    server.stop();
+    Door::of(folder.path()).import("owl", 50);
+    broker.stop();
+    server.start_again();
+    let broker = Broker::start(serve_with(folder.path(), &sql));
+    Door::of(folder.path()).caught_up();
+    assert!(verify(folder.path(), &sql).contains("100 accounts"));
+    broker.stop();
+}
+
+/// Somebody holds a table, or the server takes no writes for a while.
+#[test]
+fn postgres_that_is_slow_or_read_only_costs_lag_and_nothing_else() {
+    let server = Postgres::start();
+    let folder = tempdir().unwrap();
+    let sql = server.url("chat");
+    let broker = Broker::start(serve_with(folder.path(), &sql));
+    let mut door = Door::of(folder.path());
+    door.import("dove", 10);
+    door.caught_up();
+    let mut somebody = server.client("chat");
+    somebody.batch_execute("BEGIN; LOCK TABLE accounts IN ACCESS EXCLUSIVE MODE").unwrap();
+    door.import("owl", 100);
+    let mut ann = Client::register(broker.address, "ann");
+    ann.send(text(ann.welcome.user, 1, "chat goes on")).unwrap();
+    let figures = door.figures();
+    assert!(figures.projected < figures.released, "{figures:?}");
+    somebody.batch_execute("COMMIT").unwrap();
+    door.caught_up();
+    assert!(verify(folder.path(), &sql).contains("111 accounts"));
+
+    let terminate = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'ringdove'";
+    somebody.batch_execute("ALTER DATABASE chat SET default_transaction_read_only = on").unwrap();
+    somebody.batch_execute(terminate).unwrap();
+    door.import("hen", 100);
+    broker.hear("read-only transaction");
+    ann.send(text(ann.welcome.user, 2, "chat goes on")).unwrap();
+    somebody
+        .batch_execute(
+            "SET default_transaction_read_only = off; ALTER DATABASE chat RESET default_transaction_read_only",
+        )
+        .unwrap();
+    somebody.batch_execute(terminate).unwrap();
+    door.caught_up();
+    assert!(verify(folder.path(), &sql).contains("211 accounts"));
+    broker.stop();
+}
+
+/// An operator's program holds the file; then it is no database any more.
+#[test]
+fn sqlite_that_is_held_or_broken_costs_lag_and_nothing_else() {
+    let folder = tempdir().unwrap();
+    let broker = Broker::start(serve_with(folder.path(), "sqlite"));
+    let mut door = Door::of(folder.path());
+    door.import("dove", 10);
+    door.caught_up();
+    let file = folder.path().join("ringdove.sqlite");
+    let somebody = rusqlite::Connection::open(&file).unwrap();
+    somebody.execute_batch("BEGIN IMMEDIATE").unwrap();
+    door.import("owl", 100);
+    broker.hear("database is locked");
+    somebody.execute_batch("COMMIT").unwrap();
+    door.caught_up();
+    assert!(verify(folder.path(), "sqlite").contains("110 accounts"));
+    drop(somebody);
+    broker.stop();
+
+    std::fs::write(&file, "no database at all, though it has the name of one, and is long enough to be read as one")
+        .unwrap();
+    let broker = Broker::start(serve_with(folder.path(), "sqlite"));
+    assert!(broker.said.iter().any(|line| line.contains("file is not a database")), "{:?}", broker.said);
+    Door::of(folder.path()).import("hen", 5);
+    std::fs::remove_file(&file).unwrap();
+    broker.hear("the database is there again");
+    Door::of(folder.path()).caught_up();
+    assert!(verify(folder.path(), "sqlite").contains("115 accounts"));
+    broker.stop();
+}
