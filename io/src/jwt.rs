@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
+use jsonwebtoken::{Algorithm, DecodingKey, Validation, crypto, decode, decode_header};
 use ringdove_core::wire::names::{NAME, is_handle, is_line};
 use serde_json::{Map, Value};
 
@@ -85,9 +85,12 @@ impl JwtKeys {
     pub fn with_public_key(mut self, kid: Option<String>, pem: &[u8]) -> Result<Self, String> {
         let none = || "this is no Ed25519 public key in PEM form".to_owned();
         let key = DecodingKey::from_ed_pem(pem).map_err(|_| none())?;
+        // the library takes the first 32 bytes of whatever there is
         if key.try_get_as_bytes().map_or(0, <[u8]>::len) != ED25519_BYTES {
             return Err(none());
         }
+        // a look at no signature fails if these bytes are no point of the curve
+        crypto::verify("", &[], &key, Algorithm::EdDSA).map_err(|_| none())?;
         self.eddsa.push(PublicKey { kid, key });
         Ok(self)
     }
@@ -316,7 +319,8 @@ mod tests {
         let mut private = pem(ED[1]);
         private = private.replace("PUBLIC", "PRIVATE");
         let short = format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", STANDARD.encode([0x30; 20]));
-        for bad in ["", "no key", &private, &short] {
+        let no_point = pem(&"02".repeat(32));
+        for bad in ["", "no key", &private, &short, &no_point] {
             assert!(JwtKeys::new(rules()).with_public_key(None, bad.as_bytes()).is_err(), "{bad}");
         }
     }
