@@ -68,7 +68,7 @@ impl Edge {
                 }
                 true
             }
-            Asked::Jwt { token, .. } if JwtKeys::is_quick(token) => true,
+            Asked::Jwt { keys, token } if keys.is_quick(token) => true,
             Asked::Jwt { keys, token } => {
                 let (keys, token) = (Arc::clone(keys), token.clone());
                 if !self.order(key, Job::Vouch { keys, token }) {
@@ -89,7 +89,7 @@ impl Edge {
         greeting.token = Some(token);
         greeting.taken = taken;
         let quick = match &asked {
-            Asked::Jwt { keys, token } if JwtKeys::is_quick(token) => Some(keys.check(token)),
+            Asked::Jwt { keys, token } if keys.is_quick(token) => Some(keys.check(token)),
             _ => None,
         };
         greeting.attempt = match asked {
