@@ -20,13 +20,15 @@ use ringdove_core::engine::{self, Engine, State};
 use ringdove_core::projected::Projected;
 use ringdove_core::rings::{Doorbell, Shutdown, SpaceSignal, commit_ring, inbound_ring};
 use ringdove_io::{
-    Admission, Doors, PageReader, PasswordParams, PasswordPool, Poller, Reactor, ReactorConfig, Seams, page_queue,
+    Admission, AttemptLimits, Attempts, Doors, JwtKeys, PageReader, PasswordParams, PasswordPool, Poller, Reactor,
+    ReactorConfig, Seams, page_queue,
 };
 use ringdove_persistence::{
     Durability, Fault, FileStorage, Opened, Options, Projector, Storage, Ties, open_memory, project, recover,
 };
 
-use crate::config::{Config, Threads};
+use crate::config::{Config, Registration, Threads, Writing};
+use crate::jwt_keys;
 use crate::projecting::Projecting;
 use crate::terminal::{progress_bar, tell};
 use crate::threads::{Crew, Idle, Sleeper, start};
@@ -112,6 +114,7 @@ pub fn run(config: &Config, connections: u32) -> Result<Broker, String> {
         io::ErrorKind::AddrInUse => format!("{} is taken: something else listens there already", config.listen),
         _ => format!("cannot listen on {}: {error}", config.listen),
     })?;
+    let jwt = jwt_keys::read(config)?.map(Arc::new);
     let options = journal_options(config)?;
     let mut state = State::new(config.limits.window as usize, config.limits.windows_bytes as usize);
     match config.durability {
@@ -126,7 +129,7 @@ pub fn run(config: &Config, connections: u32) -> Result<Broker, String> {
             let opened = open_memory(options).map_err(|error| error.to_string())?;
             let projected = Arc::new(Projected::default());
             projected.say("off: level memory keeps nothing to make tables of");
-            build(config, connections, doors, state, opened, (projected, None))
+            build(config, connections, doors, jwt, state, opened, (projected, None))
         }
         durability => {
             let folder = config.data.join("journal");
@@ -150,7 +153,7 @@ pub fn run(config: &Config, connections: u32) -> Result<Broker, String> {
             projected.say("off");
             let projector = project(&config.sql, &config.data, &opened, Arc::clone(&projected));
             let projector = projector.map_err(|error| error.to_string())?;
-            build(config, connections, doors, state, opened, (projected, projector))
+            build(config, connections, doors, jwt, state, opened, (projected, projector))
         }
     }
 }
@@ -159,6 +162,7 @@ fn build<S: Storage>(
     config: &Config,
     connections: u32,
     doors: Doors,
+    jwt: Option<Arc<JwtKeys>>,
     state: State,
     opened: Opened<S>,
     (projected, projector): (Arc<Projected>, Option<Projector<S>>),
@@ -194,7 +198,11 @@ fn build<S: Storage>(
         group: config.limits.group as usize,
         devices: config.limits.devices as usize,
         page: config.limits.page as usize,
-        ..engine::Limits::default()
+        contacts: config.limits.contacts as usize,
+        requests: config.limits.contact_requests as usize,
+        requests_a_day: config.limits.contact_requests_a_day as usize,
+        contacts_only: config.writing == Writing::Contacts,
+        token_ms: u64::try_from(config.tokens.expire_after.as_millis()).unwrap_or(u64::MAX),
     };
     let engine = Engine::new(
         state,
@@ -230,6 +238,7 @@ fn build<S: Storage>(
 
     let reactor_config = Arc::new(reactor_config(config, opened.start.epoch));
     let admission = Arc::new(Admission::new(connections as usize, config.limits.connections_per_address));
+    let attempts = Arc::new(Attempts::new(attempt_limits(config)));
     let mut edges = Vec::with_capacity(reactors);
     for (index, ((poller, inbound), commits)) in pollers.into_iter().zip(inbounds).zip(commits).enumerate() {
         let seams = Seams {
@@ -244,6 +253,8 @@ fn build<S: Storage>(
             projected: Arc::clone(&projected),
             shutdown: Arc::clone(&shutdown),
             admission: Arc::clone(&admission),
+            attempts: Arc::clone(&attempts),
+            jwt: jwt.clone(),
             passwords: passwords.desk(),
             pages: page_desk.clone(),
         };
@@ -327,8 +338,18 @@ fn reactor_config(config: &Config, epoch: ringdove_core::ids::Epoch) -> ReactorC
         out_buffer: limits.out_buffer as usize,
         hello_timeout_ms: limits.hello_ms.into(),
         server: concat!("ringdove/", env!("CARGO_PKG_VERSION")).into(),
+        registration: config.registration == Registration::Open,
         epoch,
         ..defaults
+    }
+}
+
+fn attempt_limits(config: &Config) -> AttemptLimits {
+    AttemptLimits {
+        per_account: config.limits.failed_logins_per_account,
+        per_address: config.limits.failed_logins_per_address,
+        registrations: config.limits.registrations_per_address,
+        window: config.limits.attempts_window,
     }
 }
 

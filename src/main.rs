@@ -7,6 +7,7 @@ mod command_line;
 mod compose;
 mod config;
 mod journal_commands;
+mod jwt_keys;
 mod lock;
 mod logging;
 mod open_files;

@@ -185,7 +185,8 @@ fn a_wrong_credential_version_signs_nobody_in_and_devices_are_capped() {
 #[test]
 fn an_import_makes_accounts_without_a_password() {
     let mut bench = Bench::new(Limits::default(), 512, 64);
-    let account = |handle: &str, token| Imported { handle: handle.into(), name: String::new(), token: [token; 32] };
+    let account =
+        |handle: &str, token| Imported { handle: handle.into(), token: Some([token; 32]), ..Imported::default() };
     let accounts = vec![account("one", 1), account("ONE", 2), account("2", 3), account("two", 4)];
     let AnswerBody::Imported(made) = bench.ask(1, Command::Import(Box::new(accounts)), b"") else { panic!() };
     assert_eq!(made[0], Ok((UserId::nth(1), DeviceId(1))));
@@ -206,7 +207,7 @@ fn a_fan_out_that_is_larger_than_the_ring_goes_on_until_everyone_is_told_in_orde
         let accounts = (0..256).map(|n| {
             let mut token = [255; 32];
             token[..4].copy_from_slice(&(chunk * 256 + n as u32).to_le_bytes());
-            Imported { handle: format!("u{chunk}-{n}"), name: String::new(), token }
+            Imported { handle: format!("u{chunk}-{n}"), token: Some(token), ..Imported::default() }
         });
         let AnswerBody::Imported(made) = bench.ask(0, Command::Import(Box::new(accounts.collect())), b"") else {
             panic!()

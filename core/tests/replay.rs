@@ -6,7 +6,7 @@ use bench::{Bench, change, contact, members, text};
 use proptest::prelude::*;
 use ringdove_core::engine::Limits;
 use ringdove_core::ids::{DeviceId, Epoch, GroupId, Key, Time, UserId, Version};
-use ringdove_core::rings::{Command, Imported, SignIn, To};
+use ringdove_core::rings::{Command, Imported, NewSecret, SignIn, To, Vouched};
 use ringdove_core::wire::admin::{self, admin_frame};
 use ringdove_core::wire::v1::{self, GroupChange, get};
 
@@ -33,6 +33,8 @@ enum Deed {
     Get { by: u32, what: get::What, since: u64 },
     Tick { at: u64 },
     Operate(admin_frame::Request),
+    Vouch { connection: u32, handle: String, create: bool, device: u32, token: u8 },
+    NewSecret { by: u32, credential: u32 },
 }
 
 fn operation() -> impl Strategy<Value = admin_frame::Request> {
@@ -95,6 +97,9 @@ fn deed() -> impl Strategy<Value = Deed> {
         1 => (0..8_u32, reading(), 0..9_u64).prop_map(|(by, what, since)| Deed::Get { by, what, since }),
         2 => (0..100_000_u64).prop_map(|at| Deed::Tick { at }),
         2 => operation().prop_map(Deed::Operate),
+        2 => (0..8_u32, "[p-q][0-9]{1,2}", any::<bool>(), 0..3_u32, any::<u8>())
+            .prop_map(|(connection, handle, create, device, token)| Deed::Vouch { connection, handle, create, device, token }),
+        1 => (0..8_u32, 0..4_u32).prop_map(|(by, credential)| Deed::NewSecret { by, credential }),
     ]
 }
 
@@ -137,6 +142,15 @@ fn put(bench: &mut Bench, request: u32, deed: &Deed) {
             };
             bench.put(connection, request, Command::SignIn(Box::new(sign_in)), b"");
         }
+        Deed::Vouch { connection, handle, create, device, token } => {
+            let sign_in = SignIn { device: DeviceId(device), token: [token; 32], ..SignIn::default() };
+            let vouched = Vouched { handle, name: String::new(), create, sign_in };
+            bench.put(connection, request, Command::Vouched(Box::new(vouched)), b"");
+        }
+        Deed::NewSecret { by, credential } => {
+            let new = NewSecret { credential, secret: "new".into() };
+            bench.put(by, request, Command::ChangeSecret(Box::new(new)), b"");
+        }
         Deed::Resume { connection, token } => {
             let cursor = Some((Epoch(1), Version(0)));
             bench.put(connection, request, Command::Resume { token: [token; 32], cursor }, b"");
@@ -166,8 +180,10 @@ fn put(bench: &mut Bench, request: u32, deed: &Deed) {
         Deed::Import { handles } => {
             let account = |(nth, handle): (usize, String)| Imported {
                 handle,
-                name: String::new(),
-                token: [request as u8 ^ nth as u8; 32],
+                // one in three comes without a device, one in two with a password
+                token: (nth % 3 != 2).then_some([request as u8 ^ nth as u8; 32]),
+                secret: if nth % 2 == 1 { "phc".into() } else { String::new() },
+                ..Imported::default()
             };
             bench.put(
                 0,

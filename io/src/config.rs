@@ -67,6 +67,8 @@ pub struct ReactorConfig {
     pub ack_alone_ms: u64,
     /// What this server calls itself in Welcome: `ringdove/<version>`.
     pub server: String,
+    /// Whether anyone may make an account.
+    pub registration: bool,
     /// The journal's epoch, for the admin door's figures.
     pub epoch: Epoch,
 }
@@ -84,6 +86,7 @@ impl Default for ReactorConfig {
             linger_ms: 2_000,
             ack_alone_ms: 10_000,
             server: concat!("ringdove/", env!("CARGO_PKG_VERSION")).to_owned(),
+            registration: true,
             epoch: Epoch(1),
         }
     }

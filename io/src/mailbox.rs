@@ -8,6 +8,9 @@ use ringdove_core::ids::{ConnectionId, Version};
 use ringdove_core::rings::Doorbell;
 use zeroize::Zeroizing;
 
+use crate::jwt::Visitor;
+use crate::passwords::Renewed;
+
 /// Letters that may wait for one reactor. A sender that finds it full keeps its letter and tries again.
 const LETTERS: usize = 1024;
 
@@ -20,6 +23,10 @@ pub(crate) enum Letter {
     Checked(ConnectionId, bool),
     /// A password was hashed: argon2id in PHC form, or nothing if that failed.
     Hashed(ConnectionId, Option<Zeroizing<String>>),
+    /// A password that was to be changed was seen to.
+    Renewed(ConnectionId, Renewed),
+    /// A JWT was checked: whom it names.
+    Vouched(ConnectionId, Option<Visitor>),
     /// A page was read.
     Page(ReadPage),
 }

@@ -1,4 +1,5 @@
-//! Password workers: a small fixed pool of threads that check and hash passwords, off every other thread.
+//! Password workers: a small fixed pool of threads that check and hash passwords, and check signatures that take long, off every other
+//! thread.
 //!
 //! An unknown handle is checked against a made-up hash with the same parameters, so that it takes as long as a wrong password.
 
@@ -13,6 +14,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use ringdove_core::ids::ConnectionId;
 use zeroize::Zeroizing;
 
+use crate::jwt::JwtKeys;
 use crate::mailbox::{Letter, Mailbox};
 
 /// What argon2id costs.
@@ -37,6 +39,44 @@ pub(crate) enum Job {
     Check { secret: String, password: Zeroizing<String> },
     /// The hash of a new password.
     Hash { password: Zeroizing<String> },
+    /// The hash of `new`, if `old` is the password behind `secret`.
+    Renew { secret: String, old: Zeroizing<String>, new: Zeroizing<String> },
+    /// Whom a JWT names.
+    Vouch { keys: Arc<JwtKeys>, token: Zeroizing<String> },
+}
+
+/// What became of a password that was to be changed.
+#[derive(Debug)]
+pub(crate) enum Renewed {
+    /// The old one was wrong.
+    Wrong,
+    /// The new one's hash, argon2id in PHC form.
+    Hashed(Zeroizing<String>),
+    /// It could not be hashed.
+    Failed,
+}
+
+/// A password's length, in bytes.
+pub(crate) const SECRET: std::ops::RangeInclusive<usize> = 8..=1024;
+
+/// What one check of an imported password may cost: memory in KiB, passes and lanes, each at most. A check runs again and again, whenever
+/// its owner signs in.
+const IMPORTED: (u32, u32, u32) = (256 * 1024, 16, 16);
+/// Bytes of an imported hash in PHC form at most.
+const IMPORTED_BYTES: usize = 256;
+
+/// Whether `secret` is a password hash that can be taken over from another system: argon2id of the present version in PHC form, with salt
+/// and hash, that a worker can check at a bounded cost.
+pub(crate) fn is_importable(secret: &str) -> bool {
+    let checkable = || {
+        let hash = PasswordHash::new(secret).ok()?;
+        let params = Params::try_from(&hash.params).ok()?;
+        let (memory, passes, lanes) = IMPORTED;
+        let cheap = params.m_cost() <= memory && params.t_cost() <= passes && params.p_cost() <= lanes;
+        let is_argon2id = hash.algorithm.as_str() == "argon2id" && hash.version == Some(Version::V0x13 as u32);
+        Some(cheap && is_argon2id && hash.salt.is_some() && hash.hash.is_some())
+    };
+    secret.len() <= IMPORTED_BYTES && checkable() == Some(true)
 }
 
 struct Order {
@@ -101,6 +141,8 @@ fn work(inbox: &Receiver<Order>, checker: &Checker) {
         let letter = match order.job {
             Job::Check { secret, password } => Letter::Checked(order.connection, checker.check(&secret, &password)),
             Job::Hash { password } => Letter::Hashed(order.connection, checker.hash(&password)),
+            Job::Renew { secret, old, new } => Letter::Renewed(order.connection, checker.renew(&secret, &old, &new)),
+            Job::Vouch { keys, token } => Letter::Vouched(order.connection, keys.check(&token)),
         };
         order.from.post(letter);
     }
@@ -123,6 +165,16 @@ impl Checker {
 
     fn hash(&self, password: &str) -> Option<Zeroizing<String>> {
         self.argon2.hash_password(password.as_bytes()).ok().map(|hash| Zeroizing::new(hash.to_string()))
+    }
+
+    /// An account that has no password takes one from whoever is signed in to it and says that there was none.
+    fn renew(&self, secret: &str, old: &str, new: &str) -> Renewed {
+        let right = if secret.is_empty() { old.is_empty() } else { self.check(secret, old) };
+        match right.then(|| self.hash(new)) {
+            None => Renewed::Wrong,
+            Some(None) => Renewed::Failed,
+            Some(Some(hash)) => Renewed::Hashed(hash),
+        }
     }
 
     fn check(&self, secret: &str, password: &str) -> bool {
@@ -149,6 +201,47 @@ mod tests {
         assert!(!checker.check(&hash, "correct horsf"));
         assert!(!checker.check("", "correct horse"));
         assert!(!checker.check("no hash at all", "correct horse"));
+        Ok(())
+    }
+
+    #[test]
+    fn a_password_is_renewed_by_who_knows_the_old_one() -> io::Result<()> {
+        let checker = Checker::new(CHEAP)?;
+        let hash = checker.hash("correct horse").ok_or(io::ErrorKind::Other)?;
+        assert!(matches!(checker.renew(&hash, "wrong horse", "battery staple"), Renewed::Wrong));
+        assert!(matches!(checker.renew(&hash, "", "battery staple"), Renewed::Wrong));
+        assert!(matches!(checker.renew("", "guess", "battery staple"), Renewed::Wrong), "there is none");
+        for (secret, old) in [(hash.as_str(), "correct horse"), ("", "")] {
+            let Renewed::Hashed(new) = checker.renew(secret, old, "battery staple") else { panic!("{old:?} is right") };
+            assert!(checker.check(&new, "battery staple") && !checker.check(&new, "correct horse"));
+        }
+        Ok(())
+    }
+
+    /// The bounds are held before anything is computed: a hash that nobody could pay for is refused when it is imported.
+    #[test]
+    fn only_hashes_that_can_be_checked_are_imported() -> io::Result<()> {
+        let checker = Checker::new(CHEAP)?;
+        let good = checker.hash("correct horse").ok_or(io::ErrorKind::Other)?;
+        assert!(is_importable(&good), "{}", *good);
+        // from the reference implementation, with other parameters than ours
+        let other = "$argon2id$v=19$m=256,t=2,p=2$c29tZXNhbHQ$bQk8UB/VmZZF4Oo79iDXuL5/0ttZwg2f/5U52iv1cDc";
+        assert!(is_importable(other) && checker.check(other, "password") && !checker.check(other, "passwore"));
+        let bad = [
+            good.replace("argon2id", "argon2i"),
+            good.replace("argon2id", "scrypt"),
+            good.replace("v=19", "v=16"),
+            good.replace("m=64", "m=4194304"),
+            good.replace("t=1", "t=1000"),
+            good.replace("p=1", "p=255"),
+            good.rsplit_once('$').map_or_else(String::new, |(head, _)| head.to_owned()),
+            format!("{}{}", *good, "A".repeat(300)),
+            "correct horse".to_owned(),
+            "$2b$12$EXRkfkdmXn2gzds2SSitu.MW9.gAVqa9eLS1//RYtYCmB1eLHg.9q".to_owned(),
+        ];
+        for bad in bad {
+            assert!(!is_importable(&bad), "{bad}");
+        }
         Ok(())
     }
 

@@ -1,14 +1,22 @@
 //! Every key, once: its name, its default, what it means, how it is read and shown.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ringdove_persistence::{Durability, Sql};
 
-use super::values::{bytes, duration, number, number_or_auto, show_bytes, show_duration, show_word, word};
-use super::{Config, Journal, Limits, Log, LogFormat, Passwords, Threads};
+use super::secret::{HIDDEN, secret};
+use super::values::{
+    boolean, bytes, duration, number, number_or_auto, or_none, show_bytes, show_duration, show_word, some_text, word,
+};
+use super::{Config, Journal, Jwt, Limits, Log, LogFormat, Passwords, Registration, Threads, Tokens, Writing};
 
 const SECOND: Duration = Duration::from_secs(1);
+const DAY: Duration = Duration::from_secs(86_400);
 const MIB: u64 = 1 << 20;
+
+/// Public keys for JWTs at most: a token without a `kid` is tried with each.
+const PUBLIC_KEYS: usize = 8;
 
 /// One thing that can be set.
 pub(super) struct Key {
@@ -64,6 +72,10 @@ pub(super) const KEYS: &[Key] = &[
         |c, t| c.reactors => number_or_auto(t, 1..=64_usize), |v| or_auto(*v)),
     key!("idle", "how long an idle hot thread spins before it sleeps in epoll, 0 to 1s",
         |c, t| c.idle => duration(t, Duration::ZERO..=SECOND), |v| quoted(show_duration(*v))),
+    key!("registration", "who may make an account: open (anyone), closed (operators, and products with a JWT)",
+        |c, t| c.registration => word(t), |v| quoted(show_word::<Registration>(v))),
+    key!("writing", "who may write to whom: anyone (who is not blocked), contacts (to each other)",
+        |c, t| c.writing => word(t), |v| quoted(show_word::<Writing>(v))),
     key!("log.format", "text or json",
         |c, t| c.log.format => word(t), |v| quoted(show_word::<LogFormat>(v))),
     key!("log.level", "error, warn, info, debug or trace",
@@ -93,6 +105,20 @@ pub(super) const KEYS: &[Key] = &[
         |c, t| c.limits.connections_per_address => number(t, 0..=16_000_000_u32), |v| v.to_string()),
     key!("limits.devices", "devices of a user, 1 to 60",
         |c, t| c.limits.devices => number(t, 1..=60_u32), |v| v.to_string()),
+    key!("limits.contacts", "contacts of a user, 1 to 100000",
+        |c, t| c.limits.contacts => number(t, 1..=100_000_u32), |v| v.to_string()),
+    key!("limits.contact_requests", "requests for contacts that wait, of a user and for a user, 1 to 100000",
+        |c, t| c.limits.contact_requests => number(t, 1..=100_000_u32), |v| v.to_string()),
+    key!("limits.contact_requests_a_day", "requests for contacts that a user makes in a day, 1 to 65535",
+        |c, t| c.limits.contact_requests_a_day => number(t, 1..=65_535_u32), |v| v.to_string()),
+    key!("limits.failed_logins_per_account", "failed sign-ins to one account in limits.attempts_window, 0 (any number) to 10000",
+        |c, t| c.limits.failed_logins_per_account => number(t, 0..=10_000_u32), |v| v.to_string()),
+    key!("limits.failed_logins_per_address", "failed sign-ins from one address (IPv6: from one /64) in limits.attempts_window, 0 (any number) to 1000000",
+        |c, t| c.limits.failed_logins_per_address => number(t, 0..=1_000_000_u32), |v| v.to_string()),
+    key!("limits.registrations_per_address", "accounts made from one address (IPv6: from one /64) in limits.attempts_window, 0 (any number) to 1000000",
+        |c, t| c.limits.registrations_per_address => number(t, 0..=1_000_000_u32), |v| v.to_string()),
+    key!("limits.attempts_window", "time in which failed sign-ins and registrations are forgotten, 1m to 1d",
+        |c, t| c.limits.attempts_window => duration(t, 60 * SECOND..=DAY), |v| quoted(show_duration(*v))),
     key!("limits.hello_ms", "milliseconds from the accept to the hello, 100 to 600000",
         |c, t| c.limits.hello_ms => number(t, 100..=600_000_u32), |v| v.to_string()),
     key!("limits.out_buffer", "bytes that wait for a connection that does not read, 16KiB to 64MiB; above it the device falls behind and syncs",
@@ -111,6 +137,26 @@ pub(super) const KEYS: &[Key] = &[
         |c, t| c.passwords.memory_kib => number(t, 8..=4_194_304_u32), |v| v.to_string()),
     key!("passwords.iterations", "passes of argon2id over its memory, 1 to 100",
         |c, t| c.passwords.iterations => number(t, 1..=100_u32), |v| v.to_string()),
+    key!("tokens.expire_after", "a session token that was not used for so long has expired, 1m to 3650d",
+        |c, t| c.tokens.expire_after => duration(t, 60 * SECOND..=3_650 * DAY), |v| quoted(show_duration(*v))),
+    key!("jwt.hs256", "secret for HS256, at least 32 bytes in base64, or none",
+        |c, t| c.jwt.hs256 => or_none(t, secret), |v| quoted(v.as_ref().map_or("none", |_| HIDDEN))),
+    key!("jwt.hs256_file", "a file that holds it, or none",
+        |c, t| c.jwt.hs256_file => or_none(t, |path| Ok(path.into())), |v| quoted(v.as_ref().map_or("none".into(), |path| path.display().to_string()))),
+    key!("jwt.eddsa", "files with an Ed25519 public key in PEM form, each may have kid= before it, with commas between them; or none",
+        |c, t| c.jwt.eddsa => key_files(t), |v| quoted(show_key_files(v))),
+    key!("jwt.issuer", "the iss that a token has to have, or none",
+        |c, t| c.jwt.issuer => or_none(t, |text| Ok(text.to_owned())), |v| quoted(v.as_deref().unwrap_or("none"))),
+    key!("jwt.audience", "the aud that a token has to have, or none",
+        |c, t| c.jwt.audience => or_none(t, |text| Ok(text.to_owned())), |v| quoted(v.as_deref().unwrap_or("none"))),
+    key!("jwt.handle_claim", "the claim that is the account's handle",
+        |c, t| c.jwt.handle_claim => some_text(t), |v| quoted(v)),
+    key!("jwt.name_claim", "the claim that is the name of an account that is made",
+        |c, t| c.jwt.name_claim => some_text(t), |v| quoted(v)),
+    key!("jwt.create", "whether an account is made for a good token whose handle has none: true or false",
+        |c, t| c.jwt.create => boolean(t), |v| v.to_string()),
+    key!("jwt.leeway", "how far apart clocks may be where exp and nbf are looked at, 0s to 10m",
+        |c, t| c.jwt.leeway => duration(t, Duration::ZERO..=600 * SECOND), |v| quoted(show_duration(*v))),
 ];
 
 /// What holds where nothing is set.
@@ -123,6 +169,8 @@ pub(super) fn defaults() -> Config {
         threads: Threads::Auto,
         reactors: None,
         idle: Duration::from_micros(50),
+        registration: Registration::Open,
+        writing: Writing::Anyone,
         log: Log { format: LogFormat::Text, level: tracing::Level::INFO },
         limits: Limits {
             frame: 65_536,
@@ -137,13 +185,60 @@ pub(super) fn defaults() -> Config {
             connections: None,
             connections_per_address: 0,
             devices: 16,
+            contacts: 5_000,
+            contact_requests: 1_000,
+            contact_requests_a_day: 100,
+            failed_logins_per_account: 10,
+            failed_logins_per_address: 100,
+            registrations_per_address: 100,
+            attempts_window: 900 * SECOND,
             hello_ms: 10_000,
             out_buffer: 256 << 10,
         },
         journal: Journal { segment_bytes: 64 * MIB, memory_bytes: 128 * MIB, sync_every: SECOND },
         // OWASP's first choice for argon2id: 19 MiB, two passes
         passwords: Passwords { workers: 1, queue: 64, memory_kib: 19_456, iterations: 2 },
+        tokens: Tokens { expire_after: 90 * DAY },
+        jwt: Jwt {
+            hs256: None,
+            hs256_file: None,
+            eddsa: Vec::new(),
+            issuer: None,
+            audience: None,
+            handle_claim: "sub".into(),
+            name_claim: "name".into(),
+            create: false,
+            leeway: 5 * SECOND,
+        },
     }
+}
+
+/// Public keys, each in a file of its own: `FILE` or `KID=FILE`, with commas between them.
+fn key_files(text: &str) -> Result<Vec<(Option<String>, PathBuf)>, String> {
+    if text == "none" {
+        return Ok(Vec::new());
+    }
+    let file = |file: &str| {
+        let (kid, path) = file.split_once('=').map_or((None, file), |(kid, path)| (Some(kid.trim()), path));
+        let named = (kid.map(str::to_owned), PathBuf::from(path.trim()));
+        if path.trim().is_empty() || kid == Some("") {
+            return Err(format!("{text:?} is no list of files, such as \"a.pem\" or \"2026=a.pem,2027=b.pem\""));
+        }
+        Ok(named)
+    };
+    let files = text.split(',').map(file).collect::<Result<Vec<_>, _>>()?;
+    if files.len() > PUBLIC_KEYS {
+        return Err(format!("{} keys are too many: {PUBLIC_KEYS} at most", files.len()));
+    }
+    Ok(files)
+}
+
+fn show_key_files(files: &[(Option<String>, PathBuf)]) -> String {
+    let file = |(kid, path): &(Option<String>, PathBuf)| match kid {
+        Some(kid) => format!("{kid}={}", path.display()),
+        None => path.display().to_string(),
+    };
+    if files.is_empty() { "none".into() } else { files.iter().map(file).collect::<Vec<_>>().join(",") }
 }
 
 fn durability(text: &str) -> Result<Durability, String> {

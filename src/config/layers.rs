@@ -144,6 +144,9 @@ impl Loaded {
             let why = "a text has to fit into a frame";
             wrong.push(format!("limits.text: {} is not below limits.frame, {}: {why}", limits.text, limits.frame));
         }
+        if self.config.jwt.hs256.is_some() && self.config.jwt.hs256_file.is_some() {
+            wrong.push("jwt.hs256: set it or jwt.hs256_file, not both".to_owned());
+        }
     }
 
     /// The configuration as TOML, with the origin of each value behind it.

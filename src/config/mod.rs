@@ -5,6 +5,7 @@
 
 mod keys;
 mod layers;
+mod secret;
 mod values;
 
 use std::net::SocketAddr;
@@ -15,6 +16,7 @@ use clap::ValueEnum;
 use ringdove_persistence::{Durability, Sql};
 
 pub use layers::{Flag, Loaded, load};
+pub use secret::{Secret, secret};
 
 /// Which agents share a thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -45,6 +47,24 @@ pub struct Log {
     pub level: tracing::Level,
 }
 
+/// Who may make an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Registration {
+    /// Anyone makes an account.
+    Open,
+    /// Only operators do, and products with a JWT.
+    Closed,
+}
+
+/// Who may write to whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Writing {
+    /// Anyone to anyone who does not block them.
+    Anyone,
+    /// Contacts to each other.
+    Contacts,
+}
+
 /// `[limits]`: what one client may do; what is announced stands in the protocol's section "Limits".
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -72,6 +92,20 @@ pub struct Limits {
     pub connections_per_address: u32,
     /// Devices of a user.
     pub devices: u32,
+    /// Contacts of a user.
+    pub contacts: u32,
+    /// Requests for contacts that wait, of a user and for a user.
+    pub contact_requests: u32,
+    /// Requests for contacts that a user makes in a day.
+    pub contact_requests_a_day: u32,
+    /// Failed sign-ins to one account in the attempts' window; 0: any number.
+    pub failed_logins_per_account: u32,
+    /// Failed sign-ins from one address in the attempts' window; 0: any number.
+    pub failed_logins_per_address: u32,
+    /// Accounts made from one address in the attempts' window; 0: any number.
+    pub registrations_per_address: u32,
+    /// The time in which these are whole again.
+    pub attempts_window: Duration,
     /// From the accept to the hello.
     pub hello_ms: u32,
     /// Bytes that wait for a connection that does not read.
@@ -102,6 +136,36 @@ pub struct Passwords {
     pub iterations: u32,
 }
 
+/// `[tokens]`: what devices come back with.
+#[derive(Clone, Debug)]
+pub struct Tokens {
+    /// A token that was not used for so long has expired.
+    pub expire_after: Duration,
+}
+
+/// `[jwt]`: sign-in for products that have accounts of their own.
+#[derive(Clone, Debug)]
+pub struct Jwt {
+    /// The secret that is shared with them.
+    pub hs256: Option<Secret>,
+    /// A file that holds it.
+    pub hs256_file: Option<PathBuf>,
+    /// Files with public keys, each with the `kid` of its tokens or without.
+    pub eddsa: Vec<(Option<String>, PathBuf)>,
+    /// The issuer that a token has to have.
+    pub issuer: Option<String>,
+    /// The audience that it has to have.
+    pub audience: Option<String>,
+    /// The claim that is the handle.
+    pub handle_claim: String,
+    /// The claim that is the name of a new account.
+    pub name_claim: String,
+    /// Whether whoever has no account gets one.
+    pub create: bool,
+    /// How far clocks may be apart.
+    pub leeway: Duration,
+}
+
 /// Everything that can be set.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -119,6 +183,10 @@ pub struct Config {
     pub reactors: Option<usize>,
     /// How long an idle hot thread spins before it sleeps.
     pub idle: Duration,
+    /// Who may make an account.
+    pub registration: Registration,
+    /// Who may write to whom.
+    pub writing: Writing,
     /// Log lines.
     pub log: Log,
     /// Limits.
@@ -127,4 +195,8 @@ pub struct Config {
     pub journal: Journal,
     /// Password checks.
     pub passwords: Passwords,
+    /// Session tokens.
+    pub tokens: Tokens,
+    /// Sign-in with a JWT.
+    pub jwt: Jwt,
 }

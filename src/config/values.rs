@@ -56,7 +56,31 @@ pub(super) fn duration(text: &str, range: RangeInclusive<Duration>) -> Result<Du
 
 /// A duration as people write it.
 pub(super) fn show_duration(duration: Duration) -> String {
+    // humantime counts in months of 30.44 days
+    let (days, rest) = (duration.as_secs() / 86_400, duration.as_secs() % 86_400);
+    if days > 0 && rest == 0 && duration.subsec_nanos() == 0 {
+        return format!("{days}d");
+    }
     humantime::format_duration(duration).to_string()
+}
+
+/// `true` or `false`.
+pub(super) fn boolean(text: &str) -> Result<bool, String> {
+    text.parse().map_err(|_| format!("{text:?} is none of true, false"))
+}
+
+/// A text that is not empty.
+pub(super) fn some_text(text: &str) -> Result<String, String> {
+    if text.is_empty() { Err("a text is missing".to_owned()) } else { Ok(text.to_owned()) }
+}
+
+/// What `read` reads, or the word `none`.
+pub(super) fn or_none<T>(text: &str, read: impl FnOnce(&str) -> Result<T, String>) -> Result<Option<T>, String> {
+    match text {
+        "none" => Ok(None),
+        "" => Err("a text is missing; \"none\" is nothing".to_owned()),
+        text => read(text).map(Some),
+    }
 }
 
 /// One word of a closed list.
@@ -91,7 +115,7 @@ mod tests {
         for text in ["64MiB", "1GiB", "1TiB", "3KiB", "1000"] {
             assert_eq!(show_bytes(bytes(text, 0..=1 << 40).unwrap()), text);
         }
-        for text in ["50us", "1s", "1m 30s"] {
+        for text in ["50us", "1s", "1m 30s", "90d", "1h"] {
             assert_eq!(show_duration(duration(text, Duration::ZERO..=Duration::MAX).unwrap()), text);
         }
         assert_eq!(duration("0", Duration::ZERO..=Duration::MAX), Ok(Duration::ZERO));

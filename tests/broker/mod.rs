@@ -45,6 +45,8 @@ pub fn serve_at(address: &str, data: &Path) -> Command {
     // small segments, so that tests cross their borders; a cheap hash, so that sign-ins take no time
     command.arg(data).env("RINGDOVE_JOURNAL_SEGMENT_BYTES", "1MiB").env("RINGDOVE_LIMITS_RATE", "0");
     command.env("RINGDOVE_PASSWORDS_MEMORY_KIB", "8").env("RINGDOVE_PASSWORDS_ITERATIONS", "1");
+    // everyone in a test comes from one address
+    command.env("RINGDOVE_LIMITS_REGISTRATIONS_PER_ADDRESS", "0");
     command
 }
 

@@ -1,5 +1,6 @@
 //! The daemon as its users meet it: a process, its sockets, its files, its signals.
 
+mod accounts;
 #[path = "../broker/mod.rs"]
 mod broker;
 mod chatting;

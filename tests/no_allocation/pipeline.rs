@@ -11,7 +11,8 @@ use ringdove_core::agent::Agent;
 use ringdove_core::engine::{self, Engine, State};
 use ringdove_core::rings::{Doorbell, Shutdown, SpaceSignal, commit_ring, inbound_ring};
 use ringdove_io::{
-    Admission, Doors, PageReader, PasswordParams, PasswordPool, Poller, Reactor, ReactorConfig, Seams, page_queue,
+    Admission, AttemptLimits, Attempts, Doors, PageReader, PasswordParams, PasswordPool, Poller, Reactor,
+    ReactorConfig, Seams, page_queue,
 };
 use ringdove_persistence::{Durability, Options, Ties, open_memory};
 
@@ -96,6 +97,8 @@ impl Pipeline {
             projected: Arc::default(),
             shutdown: Arc::clone(&shutdown),
             admission: Arc::new(Admission::new(64, 0)),
+            attempts: Arc::new(Attempts::new(AttemptLimits::default())),
+            jwt: None,
             passwords: passwords.desk(),
             pages: page_desk,
         };

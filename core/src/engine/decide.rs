@@ -9,7 +9,7 @@ use super::keys::{Known, Sent};
 use super::state::{State, fingerprint};
 use super::users::{self, Device, Standing, User};
 use crate::ids::{DeviceId, GroupId, Key, Time, UserId};
-use crate::rings::{Imported, Made, Register, SignIn, To};
+use crate::rings::{Imported, Made, Register, SignIn, To, Vouched};
 use crate::wire::log::{AccountRegistered, DeviceAdded, DeviceRemoved, Reason, SessionClosed};
 use crate::wire::names;
 use crate::wire::record::LogEntry;
@@ -201,13 +201,48 @@ pub(super) fn sign_in(
     if user.credential != sign_in.credential || user.secret.is_empty() {
         return Err(wrong);
     }
-    check_standing(user)?;
-    let device = match user.device(sign_in.device) {
-        Some(device) => device.id,
-        None if user.devices.len() >= limits.devices => return Err(Refusal::of(Code::Full).field("device")),
-        None => DeviceId(user.devices_made + 1),
-    };
+    let device = device_of(user, limits, sign_in)?;
     Ok((device, smallvec![added(sign_in.user, device, sign_in)]))
+}
+
+/// A device signs in for whose handle a product vouches. Who has no account gets one, if that is wanted and nobody ever had the handle.
+pub(super) fn vouched(
+    state: &State,
+    limits: &Limits,
+    vouched: &Vouched,
+) -> Result<(UserId, DeviceId, Events<'static>), Refusal> {
+    let Vouched { handle, name, create, sign_in } = vouched;
+    let known = state.find(handle).and_then(|id| state.account(id).map(|user| (id, user)));
+    if let Some((id, user)) = known {
+        let device = device_of(user, limits, sign_in)?;
+        return Ok((id, device, smallvec![added(id, device, sign_in)]));
+    }
+    // one answer for all that is wrong with a token: also for a handle that is none, or is not given again
+    let wrong = Refusal::of(Code::Unauthenticated);
+    if !create {
+        return Err(wrong);
+    }
+    let new = Register { handle: handle.clone(), name: name.clone(), secret: String::new(), sign_in: sign_in.clone() };
+    let events = register(state, &new).map_err(|_| wrong)?;
+    Ok((state.next_user(), DeviceId(1), events))
+}
+
+/// The device of an account that signs in: the one that is named if it has it, otherwise a new one.
+fn device_of(user: &User, limits: &Limits, sign_in: &SignIn) -> Result<DeviceId, Refusal> {
+    check_standing(user)?;
+    match user.device(sign_in.device) {
+        Some(device) => Ok(device.id),
+        None if user.devices.len() >= limits.devices => Err(Refusal::of(Code::Full).field("device")),
+        None => Ok(DeviceId(user.devices_made + 1)),
+    }
+}
+
+/// Whether the password that was checked is still the account's.
+pub(super) fn check_credential(state: &State, user: UserId, checked: u32) -> Result<(), Refusal> {
+    match state.account(user) {
+        Some(user) if user.credential == checked => Ok(()),
+        _ => Err(Refusal::of(Code::Unauthenticated).field("old")),
+    }
 }
 
 /// Whose token it is, if it is one that may be used.
@@ -281,10 +316,12 @@ pub(super) fn import(state: &State, accounts: &[Imported]) -> (Events<'static>, 
             user: user.0,
             handle: account.handle.clone(),
             name: account.name.clone(),
-            secret: String::new(),
+            secret: account.secret.clone(),
         }));
-        events.push(added(user, DeviceId(1), &SignIn { token: account.token, ..SignIn::default() }));
-        made.push(Ok((user, DeviceId(1))));
+        let device = account.token.map_or(DeviceId(0), |_| DeviceId(1));
+        let device_added = |token| added(user, device, &SignIn { token, ..SignIn::default() });
+        events.extend(account.token.map(device_added));
+        made.push(Ok((user, device)));
     }
     (events, made)
 }

@@ -92,6 +92,7 @@ impl Desk {
             Command::LookUp => return self.look_up(slot, body),
             Command::SignIn(sign_in) => return self.sign_in(slot, sign_in),
             Command::Register(register) => return self.register(slot, register),
+            Command::Vouched(vouched) => return self.vouched(slot, vouched),
             Command::Import(accounts) => return self.import(slot, accounts),
             Command::Figures => {
                 self.figures(slot);
@@ -114,6 +115,8 @@ impl Desk {
             | Command::ChoosePresence { .. }
             | Command::Get(_)
             | Command::Sync { .. }
+            | Command::Credential
+            | Command::ChangeSecret(_)
             | Command::Bye { .. } => {}
         }
         // a session that was replaced or signed out is on its way to be closed: nothing is owed to it
@@ -137,6 +140,8 @@ impl Desk {
             Command::Get(ref get) => self.list(slot, asker, get),
             Command::Sync { since, limit } => self.sync(slot, asker, since, limit),
             Command::Bye { all_devices, device } => self.bye(slot, asker, all_devices, device),
+            Command::Credential => self.tell_credential(slot, asker),
+            Command::ChangeSecret(ref new) => self.renew_secret(slot, asker, new),
             _ => {
                 self.answer(slot, AnswerBody::Done);
                 Ok(())
@@ -287,7 +292,7 @@ impl Desk {
     pub(super) fn answer(&mut self, slot: &InboundSlot, body: AnswerBody) {
         let signs_in = matches!(
             slot.command,
-            Command::Resume { .. } | Command::LookUp | Command::SignIn(_) | Command::Register(_)
+            Command::Resume { .. } | Command::LookUp | Command::SignIn(_) | Command::Register(_) | Command::Vouched(_)
         );
         if slot.request != 0 || signs_in {
             self.publisher.say(Answer { connection: slot.connection, request: slot.request, body });

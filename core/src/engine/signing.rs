@@ -6,7 +6,7 @@ use super::event::Event;
 use super::inbox::Since;
 use super::publish::Room;
 use crate::ids::{ConnectionId, DeviceId, Epoch, UserId, Version};
-use crate::rings::{Answer, AnswerBody, Challenge, InboundSlot, Register, SignIn, Welcome};
+use crate::rings::{Answer, AnswerBody, Challenge, InboundSlot, NewSecret, Register, SignIn, Vouched, Welcome};
 use crate::wire::log::{CursorMoved, Reason, SessionOpened};
 use crate::wire::{Code, Refusal};
 
@@ -34,12 +34,31 @@ impl Desk {
 
     pub(super) fn look_up(&mut self, slot: &InboundSlot, body: &[u8]) -> Result<(), Refusal> {
         let user = std::str::from_utf8(body).ok().and_then(|handle| self.state.find(handle));
-        let challenge = user.and_then(|id| self.state.user(id).map(|user| (id, user))).map(|(id, user)| Challenge {
-            user: id,
-            credential: user.credential,
-            secret: user.secret.to_string(),
+        self.challenge(slot, user.unwrap_or_default());
+        Ok(())
+    }
+
+    /// What the asker's own password is checked against.
+    pub(super) fn tell_credential(&mut self, slot: &InboundSlot, asker: Asker) -> Result<(), Refusal> {
+        self.challenge(slot, asker.user);
+        Ok(())
+    }
+
+    fn challenge(&mut self, slot: &InboundSlot, user: UserId) {
+        let challenge = self.state.account(user).map(|account| Challenge {
+            user,
+            handle: account.handle.to_string(),
+            credential: account.credential,
+            secret: account.secret.to_string(),
         });
         self.answer(slot, AnswerBody::Challenge(Box::new(challenge.unwrap_or_default())));
+    }
+
+    /// Changes the asker's password, whose old one was right. The device that asks stays, all others are signed out.
+    pub(super) fn renew_secret(&mut self, slot: &InboundSlot, asker: Asker, new: &NewSecret) -> Result<(), Refusal> {
+        decide::check_credential(&self.state, asker.user, new.credential)?;
+        self.change_secret(asker.user, &new.secret, Some(asker.device))?;
+        self.answer(slot, AnswerBody::Done);
         Ok(())
     }
 
@@ -53,6 +72,13 @@ impl Desk {
         let user = self.state.next_user();
         let events = decide::register(&self.state, register)?;
         self.enter(slot, Entering { user, device: DeviceId(1), cursor: None, reason: Reason::Login, events })
+    }
+
+    /// A product vouches for a handle: its account signs in, or is made.
+    pub(super) fn vouched(&mut self, slot: &InboundSlot, vouched: &Vouched) -> Result<(), Refusal> {
+        let (user, device, events) = decide::vouched(&self.state, &self.limits, vouched)?;
+        let cursor = vouched.sign_in.cursor;
+        self.enter(slot, Entering { user, device, cursor, reason: Reason::Login, events })
     }
 
     /// Lets a device in: whoever had its place or its name before is closed in the same record.

@@ -133,6 +133,8 @@ pub enum AnswerBody {
 pub struct Challenge {
     /// Whose; nobody if the handle is unknown.
     pub user: UserId,
+    /// The account's handle; empty if it is unknown.
+    pub handle: String,
     /// The credential's version.
     pub credential: u32,
     /// argon2id in PHC form; empty: take the made-up one.

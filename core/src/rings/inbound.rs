@@ -63,15 +63,39 @@ pub struct SignIn {
     pub cursor: SyncCursor,
 }
 
-/// One account of a bulk import: without a password, with one device.
+/// The device that signs in after a JWT was found good: a product that has its own accounts vouches for a handle.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Vouched {
+    /// The handle, as the token has it.
+    pub handle: String,
+    /// The name that a new account gets; may be empty.
+    pub name: String,
+    /// Whether the account is made if there is none.
+    pub create: bool,
+    /// The device that signs in; its `user` and `credential` say nothing.
+    pub sign_in: SignIn,
+}
+
+/// A new password for the asker's own account, after the old one was found right.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NewSecret {
+    /// The version of the credential that was checked, from [`super::Challenge`].
+    pub credential: u32,
+    /// argon2id in PHC form.
+    pub secret: String,
+}
+
+/// One account of a bulk import.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Imported {
     /// The account's handle.
     pub handle: String,
     /// The name to show; may be empty.
     pub name: String,
-    /// SHA-256 of the device's token.
-    pub token: [u8; 32],
+    /// argon2id in PHC form, from another system; empty: no password.
+    pub secret: String,
+    /// SHA-256 of the token of its one device; `None`: it has no device yet.
+    pub token: Option<[u8; 32]>,
 }
 
 /// What a connection asks the engine for. Hot ones carry their bytes in the slot's body, the others in a box.
@@ -133,6 +157,12 @@ pub enum Command {
     SignIn(Box<SignIn>),
     /// Hello with register.
     Register(Box<Register>),
+    /// Hello with a JWT, which is good.
+    Vouched(Box<Vouched>),
+    /// A new password, first half: what the old one is checked against. Answered by a [`super::Challenge`] for the asker's own account.
+    Credential,
+    /// A new password, second half: the old one was right. All other devices are signed out.
+    ChangeSecret(Box<NewSecret>),
     /// Sign out: the token dies.
     Bye {
         /// Sign all devices of the user out.

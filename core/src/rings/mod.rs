@@ -14,8 +14,8 @@ pub use commit::{
 };
 pub use doorbell::{Doorbell, Wake};
 pub use inbound::{
-    ByteBudget, Command, Imported, InboundConsumer, InboundProducer, InboundSlot, LARGE_BODY, Register, SignIn, To,
-    inbound_ring,
+    ByteBudget, Command, Imported, InboundConsumer, InboundProducer, InboundSlot, LARGE_BODY, NewSecret, Register,
+    SignIn, To, Vouched, inbound_ring,
 };
 pub use payload::Bytes;
 pub use progress::{Progress, Shutdown, SpaceSignal};

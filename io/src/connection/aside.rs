@@ -1,8 +1,10 @@
 //! The cold part of a connection: what only some of its states need, in a box of its own.
 
 use ringdove_core::rings::{Page, Register, SignIn};
+use ringdove_core::wire::admin::admin_frame::Request;
 use zeroize::Zeroizing;
 
+use crate::attempts::Taken;
 use crate::clock::Tick;
 
 /// What only some states need; no two of them at a time.
@@ -12,9 +14,14 @@ pub(crate) enum Aside {
     Greeting(Greeting),
     /// A page is being read for this connection.
     Pull(Pull),
-    /// An import is on its way: the tokens, in the order of the accounts.
-    Import(Vec<Zeroizing<String>>),
+    /// An import is on its way.
+    Import(Tokens),
+    /// A worker hashes the password in an operator's request: its id, and the request without that.
+    Operating(u32, Request),
 }
+
+/// The tokens of an import, in the order of the accounts; none for who gets no device.
+pub(crate) type Tokens = Vec<Option<Zeroizing<String>>>;
 
 /// Before Welcome.
 #[derive(Debug, Default)]
@@ -29,6 +36,8 @@ pub(crate) struct Greeting {
     pub asked: Tick,
     /// How the hello goes on.
     pub attempt: Attempt,
+    /// What it costs if it fails.
+    pub taken: Taken,
     /// The token that goes into Welcome if the engine takes it.
     pub token: Option<Zeroizing<String>>,
     /// The silence that is granted, in milliseconds.
@@ -47,6 +56,8 @@ pub(crate) enum Attempt {
     Password { password: Zeroizing<String>, sign_in: Box<SignIn> },
     /// A worker hashes the password; then the engine registers.
     Register(Box<Register>),
+    /// A JWT is looked at; then the engine signs in.
+    Jwt(Box<SignIn>),
 }
 
 /// A page is being read. Until it is written, everything that has to stay behind it waits here, as native frames.

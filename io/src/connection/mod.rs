@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use ringdove_core::ids::{ConnectionId, Version};
 
-pub(crate) use aside::{Aside, Attempt, Greeting, Pull};
+pub(crate) use aside::{Aside, Attempt, Greeting, Pull, Tokens};
 pub(crate) use pool::BufferPool;
 pub(crate) use socket::Socket;
 

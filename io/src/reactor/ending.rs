@@ -82,9 +82,10 @@ impl Edge {
         self.output.counters.count(Counter::Closed);
     }
 
-    /// Tells the engine, if it ever heard of the connection, that it is gone; once.
+    /// Tells the engine, if it ever heard of the connection, that it is gone; once. What was asked of workers for it comes to nothing.
     fn tell_engine(&mut self, key: u32) {
         let Some(connection) = self.connections.get_mut(key as usize) else { return };
+        self.renewals.remove(&key);
         if std::mem::take(&mut connection.known) {
             self.publish_surely(key, 0, Command::Closed);
         }

@@ -11,13 +11,14 @@ mod output;
 mod publishing;
 mod pulling;
 mod reading;
+mod renewing;
 mod requests;
 mod shutting_down;
 mod sign_in;
 mod timing;
 mod writing;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,11 +35,13 @@ use slab::Slab;
 pub use accepting::Doors;
 
 use crate::admission::Admission;
+use crate::attempts::Attempts;
 use crate::clock::{Clock, TICK_MS, Tick};
 use crate::config::{PREFIX, READ_CHUNK, ReactorConfig};
 use crate::connection::Connection;
 use crate::counters::Counters;
 use crate::deadlines::{Deadline, Wheel};
+use crate::jwt::JwtKeys;
 use crate::mailbox::{Letter, Mailbox};
 use crate::pages::PageDesk;
 use crate::passwords::PasswordDesk;
@@ -47,6 +50,7 @@ use accepting::Accepting;
 use delivering::Tails;
 use output::Output;
 use publishing::Inlet;
+use renewing::Renewal;
 use shutting_down::Phase;
 
 const WAKER: Token = Token(usize::MAX);
@@ -109,6 +113,10 @@ pub struct Seams {
     pub shutdown: Arc<Shutdown>,
     /// Who may come in; one for all reactors.
     pub admission: Arc<Admission>,
+    /// Who may try to sign in; one for all reactors.
+    pub attempts: Arc<Attempts>,
+    /// Whose JWTs are taken, if any are.
+    pub jwt: Option<Arc<JwtKeys>>,
     /// The way to the password workers.
     pub passwords: PasswordDesk,
     /// The way to the page reader.
@@ -147,6 +155,10 @@ pub(crate) struct Edge {
     engine: Arc<Doorbell>,
     accepting: Accepting,
     admission: Arc<Admission>,
+    attempts: Arc<Attempts>,
+    jwt: Option<Arc<JwtKeys>>,
+    /// Passwords that are being changed, by connection.
+    renewals: HashMap<u32, Box<Renewal>>,
     mailbox: Mailbox,
     passwords: PasswordDesk,
     pages: PageDesk,
@@ -185,6 +197,9 @@ impl Reactor {
             engine: seams.engine,
             accepting: Accepting::default(),
             admission: seams.admission,
+            attempts: seams.attempts,
+            jwt: seams.jwt,
+            renewals: HashMap::new(),
             mailbox,
             passwords: seams.passwords,
             pages: seams.pages,
@@ -318,6 +333,8 @@ impl Edge {
             Letter::Socket(_, address) => self.admission.leave(address),
             Letter::Checked(at, right) => self.checked(at, right),
             Letter::Hashed(at, secret) => self.hashed(at, secret),
+            Letter::Renewed(at, renewed) => self.renewed(at, renewed),
+            Letter::Vouched(at, visitor) => self.vouched(at, visitor),
             Letter::Page(page) => self.page_read(&page),
         }
     }

@@ -1,15 +1,18 @@
 //! The admin door: what an operator on the machine asks.
 
 use prost::Message;
-use ringdove_core::ids::{DeviceId, UserId};
+use ringdove_core::ids::{ConnectionId, DeviceId, UserId};
 use ringdove_core::rings::{AnswerBody, Command, Imported};
-use ringdove_core::wire::names::{NAME, is_handle};
+use ringdove_core::wire::admin::admin_frame::Request;
+use ringdove_core::wire::admin::change::What;
+use ringdove_core::wire::names::{NAME, is_handle, is_line};
 use ringdove_core::wire::{Code, Refusal, admin, frame};
 use zeroize::Zeroizing;
 
 use super::Edge;
 use super::reading::Step;
-use crate::connection::Aside;
+use crate::connection::{Aside, Tokens};
+use crate::passwords::{Job, SECRET, is_importable};
 use crate::tokens;
 
 /// Accounts that one import may make.
@@ -18,7 +21,6 @@ const ACCOUNTS: usize = 256;
 impl Edge {
     /// Takes a frame of the admin door.
     pub(super) fn operate(&mut self, key: u32, bytes: &[u8]) -> Step {
-        use admin::admin_frame::Request;
         let Ok(asked) = admin::AdminFrame::decode(bytes) else {
             self.part(key);
             return Step::Gone;
@@ -41,18 +43,48 @@ impl Edge {
                 }
             }
             Some(Request::Import(import)) => self.import(key, asked.id, import),
-            Some(request) => {
-                if self.request(key, asked.id, Command::Operate(Box::new(request)), &[]) {
-                    Step::Next
-                } else {
-                    Step::Full
-                }
-            }
+            Some(mut request) => match take_password(&mut request) {
+                Some(password) => self.hash_for_operator(key, asked.id, request, password),
+                None if self.request(key, asked.id, Command::Operate(Box::new(request)), &[]) => Step::Next,
+                None => Step::Full,
+            },
             None => {
                 self.refuse_operator(key, asked.id, &Refusal::of(Code::UnknownRequest));
                 Step::Next
             }
         }
+    }
+
+    /// Has the password in a request hashed first. The engine never sees one.
+    fn hash_for_operator(&mut self, key: u32, id: u32, request: Request, password: Zeroizing<String>) -> Step {
+        if !SECRET.contains(&password.len()) {
+            self.refuse_operator(key, id, &Refusal::of(Code::Invalid).field("secret"));
+        } else if !self.order(key, Job::Hash { password }) {
+            self.refuse_operator(key, id, &Refusal::of(Code::Busy));
+        } else if let Some(connection) = self.connections.get_mut(key as usize) {
+            // whatever is behind it waits, as behind any request
+            connection.unanswered += 1;
+            connection.aside = Some(Box::new(Aside::Operating(id, request)));
+        }
+        Step::Next
+    }
+
+    /// A worker has hashed it: the request goes on to the engine, whose answer it waits for.
+    pub(super) fn operator_hashed(&mut self, at: ConnectionId, secret: Option<Zeroizing<String>>) {
+        let Some(connection) = self.connections.get_mut(at.key as usize) else { return };
+        if connection.generation != at.generation {
+            return;
+        }
+        let Some(Aside::Operating(id, mut request)) = connection.aside.take().map(|aside| *aside) else { return };
+        if let Some(secret) = secret {
+            put_secret(&mut request, secret.to_string());
+            connection.known = true;
+            self.publish_surely(at.key, id, Command::Operate(Box::new(request)));
+        } else {
+            self.answered(at.key);
+            self.refuse_operator(at.key, id, &Refusal::of(Code::Fault));
+        }
+        self.resume(at.key);
     }
 
     fn import(&mut self, key: u32, id: u32, import: admin::Import) -> Step {
@@ -78,7 +110,8 @@ impl Edge {
         let Some(Aside::Import(tokens)) = connection.aside.take().map(|aside| *aside) else { return };
         let made = made.iter().zip(tokens).map(|(made, token)| match made {
             Ok((user, device)) => {
-                admin::Made { user: user.0, device: u64::from(device.0), token: token.to_string(), code: 0 }
+                let token = token.map(|token| token.to_string()).unwrap_or_default();
+                admin::Made { user: user.0, device: u64::from(device.0), token, code: 0 }
             }
             Err(refused) => admin::Made { code: refused.code as u32, ..admin::Made::default() },
         });
@@ -127,8 +160,27 @@ impl Edge {
     }
 }
 
+/// Takes out of a request the password that it has. An empty one is none: it goes on as it is.
+fn take_password(request: &mut Request) -> Option<Zeroizing<String>> {
+    let password = match request {
+        Request::Add(add) => &mut add.secret,
+        Request::Change(admin::Change { what: Some(What::Password(password)), .. }) => password,
+        _ => return None,
+    };
+    (!password.is_empty()).then(|| Zeroizing::new(std::mem::take(password)))
+}
+
+/// Puts its hash in the password's place.
+fn put_secret(request: &mut Request, secret: String) {
+    match request {
+        Request::Add(add) => add.secret = secret,
+        Request::Change(change) => change.what = Some(What::Password(secret)),
+        _ => {}
+    }
+}
+
 /// What the engine is told, and the tokens that it is not.
-fn accounts(import: admin::Import) -> Result<(Vec<Imported>, Vec<Zeroizing<String>>), Refusal> {
+fn accounts(import: admin::Import) -> Result<(Vec<Imported>, Tokens), Refusal> {
     if import.accounts.len() > ACCOUNTS {
         return Err(Refusal::of(Code::TooLarge).field("accounts"));
     }
@@ -138,11 +190,15 @@ fn accounts(import: admin::Import) -> Result<(Vec<Imported>, Vec<Zeroizing<Strin
         if !is_handle(&account.handle) {
             return Err(Refusal::of(Code::Invalid).field("handle"));
         }
-        if account.name.len() > NAME {
+        if !is_line(&account.name, NAME) {
             return Err(Refusal::of(Code::Invalid).field("name"));
         }
-        let (token, digest) = tokens::fresh().map_err(|_| Refusal::of(Code::Fault))?;
-        accounts.push(Imported { handle: account.handle, name: account.name, token: digest });
+        if !account.secret.is_empty() && !is_importable(&account.secret) {
+            return Err(Refusal::of(Code::Invalid).field("secret"));
+        }
+        let token = (!account.no_device).then(tokens::fresh).transpose().map_err(|_| Refusal::of(Code::Fault))?;
+        let (token, digest) = token.unzip();
+        accounts.push(Imported { handle: account.handle, name: account.name, secret: account.secret, token: digest });
         made.push(token);
     }
     Ok((accounts, made))

@@ -79,9 +79,8 @@ impl Edge {
             Some(Request::Bye(bye)) => self.said_bye(key, id, &bye),
             Some(Request::Get(get)) => self.get(key, id, get),
             Some(Request::Signal(signal)) => self.signal(key, id, &signal),
-            Some(Request::History(_) | Request::NewPassword(_)) => {
-                self.refuse(key, id, Refusal::of(Code::UnknownRequest))
-            }
+            Some(Request::NewPassword(new)) => self.new_password(key, id, new),
+            Some(Request::History(_)) => self.refuse(key, id, Refusal::of(Code::UnknownRequest)),
         }
     }
 

@@ -5,10 +5,15 @@
 //!  password  ──▶ LookUp ──▶ Challenge ──▶ worker ──▶ SignIn ─────────▶ Welcome | Refused
 //!                                            └────▶ UNAUTHENTICATED
 //!  register  ──▶ worker ──▶ Register ───────────────────────────────▶ Welcome | Refused
+//!  jwt       ──▶ here, or worker ──▶ Vouched ───────────────────────▶ Welcome | Refused
+//!                          └────▶ UNAUTHENTICATED
 //! ```
+//! All but the token may be refused with TOO_MANY first: see `attempts`.
+
+use std::sync::Arc;
 
 use ringdove_core::ids::{ConnectionId, DeviceId, Epoch, Version};
-use ringdove_core::rings::{Challenge, Command, Register, SignIn, Welcome};
+use ringdove_core::rings::{Challenge, Command, Register, SignIn, Vouched, Welcome};
 use ringdove_core::wire::names::{DEVICE_NAME, NAME, is_handle, is_line};
 use ringdove_core::wire::{Code, Refusal, hot, v1};
 use zeroize::Zeroizing;
@@ -16,23 +21,23 @@ use zeroize::Zeroizing;
 use super::output::put_refusal;
 use super::reading::Step;
 use super::{Edge, wall_ms};
+use crate::attempts::Taken;
 use crate::clock::{TICK_MS, Tick};
 use crate::config::{ATTEMPTS_RETRY_MS, BUSY_RETRY_MS, Limits};
-use crate::connection::{Attempt, Stage};
+use crate::connection::{Attempt, Connection, Stage};
 use crate::counters::Counter;
-use crate::passwords::Job;
+use crate::jwt::{JwtKeys, Visitor};
+use crate::passwords::{Job, SECRET};
 use crate::tokens;
 
 /// The request id under which the engine answers a hello: there is one at a time, and the client's own id may be absent.
 const HELLO: u32 = 1;
-/// A password's length, in bytes.
-const SECRET: std::ops::RangeInclusive<usize> = 8..=1024;
-
 /// A hello that was looked at: what it asks the engine or a worker for.
 enum Asked {
     Resume([u8; 32]),
     Password { handle: String, password: Zeroizing<String> },
     Register { handle: String, name: String, password: Zeroizing<String> },
+    Jwt { keys: Arc<JwtKeys>, token: Zeroizing<String> },
 }
 
 impl Edge {
@@ -48,18 +53,33 @@ impl Edge {
                 return Step::Next;
             }
         };
+        let taken = match self.take_attempt(key, &asked) {
+            Ok(taken) => taken,
+            Err(retry_ms) => return self.hello_not_now(key, id, Refusal::of(Code::TooMany).retry(retry_ms)),
+        };
         let cursor = sign_in.cursor;
         let began = match &asked {
             Asked::Resume(token) => self.request(key, HELLO, Command::Resume { token: *token, cursor }, &[]),
             Asked::Password { handle, .. } => self.request(key, HELLO, Command::LookUp, handle.as_bytes()),
             Asked::Register { password, .. } => {
                 if !self.order(key, Job::Hash { password: password.clone() }) {
-                    return self.hello_busy(key, id);
+                    self.attempts.give_back(taken);
+                    return self.hello_not_now(key, id, Refusal::of(Code::Busy).retry(BUSY_RETRY_MS));
+                }
+                true
+            }
+            Asked::Jwt { keys, token } if keys.is_quick(token) => true,
+            Asked::Jwt { keys, token } => {
+                let (keys, token) = (Arc::clone(keys), token.clone());
+                if !self.order(key, Job::Vouch { keys, token }) {
+                    self.attempts.give_back(taken);
+                    return self.hello_not_now(key, id, Refusal::of(Code::Busy).retry(BUSY_RETRY_MS));
                 }
                 true
             }
         };
         if !began {
+            self.attempts.give_back(taken);
             return Step::Full;
         }
         let idle_ms = self.granted(hello.idle_ms);
@@ -67,14 +87,35 @@ impl Edge {
         greeting.idle_ms = idle_ms;
         greeting.quiet = hello.mode() == v1::Mode::Notice;
         greeting.token = Some(token);
+        greeting.taken = taken;
+        let quick = match &asked {
+            Asked::Jwt { keys, token } if keys.is_quick(token) => Some(keys.check(token)),
+            _ => None,
+        };
         greeting.attempt = match asked {
             Asked::Resume(_) => Attempt::Engine,
             Asked::Password { password, .. } => Attempt::Password { password, sign_in: Box::new(sign_in) },
             Asked::Register { handle, name, .. } => {
                 Attempt::Register(Box::new(Register { handle, name, secret: String::new(), sign_in }))
             }
+            Asked::Jwt { .. } => Attempt::Jwt(Box::new(sign_in)),
         };
+        if let Some(visitor) = quick {
+            self.admit_visitor(key, visitor);
+        }
         Step::Next
+    }
+
+    /// What this hello costs if it fails, taken before anything is computed.
+    fn take_attempt(&self, key: u32, asked: &Asked) -> Result<Taken, u32> {
+        let address = self.connections.get(key as usize).and_then(|connection| connection.address);
+        match asked {
+            Asked::Resume(_) => Ok(Taken::default()),
+            Asked::Password { handle, .. } => self.attempts.take(Some(handle), address),
+            // whose it is shows when it is found good
+            Asked::Jwt { .. } => self.attempts.take(None, address),
+            Asked::Register { .. } => self.attempts.take_registration(address),
+        }
     }
 
     fn look_at(&self, hello: &v1::Hello) -> Result<(Asked, SignIn, Zeroizing<String>), Refusal> {
@@ -83,9 +124,13 @@ impl Edge {
         }
         let asked = match &hello.auth {
             None => return Err(invalid("auth")),
-            Some(v1::hello::Auth::Jwt(_)) => return Err(Refusal::of(Code::Unsupported).field("jwt")),
+            Some(v1::hello::Auth::Jwt(token)) => match &self.jwt {
+                Some(keys) => Asked::Jwt { keys: Arc::clone(keys), token: Zeroizing::new(token.clone()) },
+                None => return Err(Refusal::of(Code::Unsupported).field("jwt")),
+            },
             Some(v1::hello::Auth::Token(token)) => Asked::Resume(tokens::digest(token)),
             Some(v1::hello::Auth::Password(password)) => look_at_password(password)?,
+            Some(v1::hello::Auth::Register(_)) if !self.config.registration => return Err(Refusal::of(Code::Closed)),
             Some(v1::hello::Auth::Register(password)) => look_at_register(password)?,
         };
         let (token, digest) = tokens::fresh().map_err(|_| Refusal::of(Code::Fault).retry(BUSY_RETRY_MS))?;
@@ -115,15 +160,20 @@ impl Edge {
     /// The engine knows what the password has to be checked against.
     pub(super) fn challenged(&mut self, key: u32, challenge: &Challenge) {
         let Some(connection) = self.connections.get_mut(key as usize) else { return };
+        if connection.stage.is_signed_in() {
+            return self.renew(key, challenge);
+        }
         if connection.stage != Stage::Checking {
             return;
         }
         let Some(greeting) = connection.greeting() else { return };
+        let taken = greeting.taken;
         let Attempt::Password { password, sign_in } = &mut greeting.attempt else { return };
         sign_in.user = challenge.user;
         sign_in.credential = challenge.credential;
         let job = Job::Check { secret: challenge.secret.clone(), password: std::mem::take(password) };
         if !self.order(key, job) {
+            self.attempts.give_back(taken);
             self.answered(key);
             self.hello_refused(key, Refusal::of(Code::Busy).retry(BUSY_RETRY_MS));
         }
@@ -131,10 +181,13 @@ impl Edge {
 
     /// A worker has checked the password.
     pub(super) fn checked(&mut self, at: ConnectionId, right: bool) {
-        let Some(attempt) = self.take_attempt(at) else { return };
+        let Some((attempt, taken)) = self.go_on(at) else { return };
         self.answered(at.key);
         match attempt {
-            Attempt::Password { sign_in, .. } if right => self.sign_in(at.key, Command::SignIn(sign_in)),
+            Attempt::Password { sign_in, .. } if right => {
+                self.attempts.succeed(taken);
+                self.sign_in(at.key, Command::SignIn(sign_in));
+            }
             _ => self.hello_refused(at.key, Refusal::of(Code::Unauthenticated)),
         }
         self.resume(at.key);
@@ -142,7 +195,10 @@ impl Edge {
 
     /// A worker has hashed the password.
     pub(super) fn hashed(&mut self, at: ConnectionId, secret: Option<Zeroizing<String>>) {
-        let Some(attempt) = self.take_attempt(at) else { return };
+        if self.connections.get(at.key as usize).is_some_and(|connection| connection.stage == Stage::Operator) {
+            return self.operator_hashed(at, secret);
+        }
+        let Some((attempt, _)) = self.go_on(at) else { return };
         match (attempt, secret) {
             (Attempt::Register(mut register), Some(secret)) => {
                 register.secret = secret.to_string();
@@ -153,13 +209,38 @@ impl Edge {
         self.resume(at.key);
     }
 
-    /// The attempt that a worker was busy with, if its connection is still the one that made it.
-    fn take_attempt(&mut self, at: ConnectionId) -> Option<Attempt> {
+    /// A worker has looked at a JWT.
+    pub(super) fn vouched(&mut self, at: ConnectionId, visitor: Option<Visitor>) {
+        let there = self.connections.get(at.key as usize);
+        if there.is_some_and(|connection| connection.generation == at.generation && connection.stage == Stage::Checking)
+        {
+            self.admit_visitor(at.key, visitor);
+            self.resume(at.key);
+        }
+    }
+
+    /// A JWT names somebody, or nobody.
+    fn admit_visitor(&mut self, key: u32, visitor: Option<Visitor>) {
+        let Some(greeting) = self.connections.get_mut(key as usize).and_then(Connection::greeting) else { return };
+        let taken = greeting.taken;
+        match (std::mem::take(&mut greeting.attempt), visitor) {
+            (Attempt::Jwt(sign_in), Some(Visitor { handle, name, create })) => {
+                self.attempts.give_back(taken);
+                let vouched = Vouched { handle, name, create, sign_in: *sign_in };
+                self.sign_in(key, Command::Vouched(Box::new(vouched)));
+            }
+            _ => self.hello_refused(key, Refusal::of(Code::Unauthenticated)),
+        }
+    }
+
+    /// The attempt that a worker was busy with and what it took, if its connection is still the one that made it.
+    fn go_on(&mut self, at: ConnectionId) -> Option<(Attempt, Taken)> {
         let connection = self.connections.get_mut(at.key as usize)?;
         if connection.generation != at.generation || connection.stage != Stage::Checking {
             return None;
         }
-        Some(std::mem::take(&mut connection.greeting()?.attempt))
+        let greeting = connection.greeting()?;
+        Some((std::mem::take(&mut greeting.attempt), greeting.taken))
     }
 
     fn sign_in(&mut self, key: u32, command: Command) {
@@ -169,21 +250,21 @@ impl Edge {
         self.publish_surely(key, HELLO, command);
     }
 
-    fn order(&mut self, key: u32, job: Job) -> bool {
+    pub(super) fn order(&mut self, key: u32, job: Job) -> bool {
         let Some(connection) = self.connections.get(key as usize) else { return true };
         self.passwords.try_order(&self.mailbox, connection.id(self.index, key), job)
     }
 
     /// The look-up was a request that only its challenge answers.
-    fn answered(&mut self, key: u32) {
+    pub(super) fn answered(&mut self, key: u32) {
         if let Some(connection) = self.connections.get_mut(key as usize) {
             connection.unanswered = connection.unanswered.saturating_sub(1);
         }
     }
 
-    fn hello_busy(&mut self, key: u32, id: u32) -> Step {
+    fn hello_not_now(&mut self, key: u32, id: u32, refusal: Refusal) -> Step {
         self.begin_check(key, id);
-        self.hello_refused(key, Refusal::of(Code::Busy).retry(BUSY_RETRY_MS));
+        self.hello_refused(key, refusal);
         Step::Next
     }
 

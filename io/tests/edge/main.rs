@@ -2,11 +2,14 @@
 
 mod admin_door;
 mod arbitrary;
+mod attempts;
 mod backpressure;
 mod bad_input;
 mod bench;
 mod delivery;
 mod ending;
 mod pulling;
+mod renewing;
 mod sign_in;
 mod signals;
+mod vouching;

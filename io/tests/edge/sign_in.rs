@@ -83,7 +83,7 @@ fn the_right_password_signs_in_and_a_wrong_one_is_told_like_an_unknown_handle() 
     let mut bench = Bench::new(Setup::default());
     let mut client = Client::connect(&mut bench);
     let (_, register) = registered(&mut bench, &mut client, "correct horse");
-    let challenge = Challenge { user: UserId(512), credential: 4, secret: register.secret };
+    let challenge = Challenge { user: UserId(512), handle: "bob".into(), credential: 4, secret: register.secret };
     let unknown = Challenge::default();
     for (secret, challenge, right) in
         [("wrong horse", &challenge, false), ("correct horse", &unknown, false), ("correct horse", &challenge, true)]

@@ -21,8 +21,8 @@ use ringdove_core::rings::{
 use ringdove_core::wire::record::{LogEntry, put_message};
 use ringdove_core::wire::{Refusal, hot};
 use ringdove_io::{
-    Admission, Counter, Counters, Doors, PageReader, PasswordParams, PasswordPool, Poller, Reactor, ReactorConfig,
-    Seams, page_queue,
+    Admission, AttemptLimits, Attempts, Counter, Counters, Doors, JwtKeys, PageReader, PasswordParams, PasswordPool,
+    Poller, Reactor, ReactorConfig, Seams, page_queue,
 };
 
 /// A test that takes longer than this hangs.
@@ -39,13 +39,25 @@ pub struct Setup {
     pub pages: usize,
     pub connections: usize,
     pub per_address: u32,
+    pub attempts: AttemptLimits,
+    pub jwt: Option<JwtKeys>,
 }
 
 impl Default for Setup {
     fn default() -> Self {
         let mut config = ReactorConfig::default();
         config.limits.rate = 0;
-        Self { config, inbound: 1024, large: 1 << 20, passwords: 16, pages: 16, connections: 256, per_address: 0 }
+        Self {
+            config,
+            inbound: 1024,
+            large: 1 << 20,
+            passwords: 16,
+            pages: 16,
+            connections: 256,
+            per_address: 0,
+            attempts: AttemptLimits::default(),
+            jwt: None,
+        }
     }
 }
 
@@ -134,6 +146,8 @@ impl Bench {
             projected: Arc::default(),
             shutdown: Arc::clone(&shutdown),
             admission: Arc::clone(&admission),
+            attempts: Arc::new(Attempts::new(setup.attempts)),
+            jwt: setup.jwt.map(Arc::new),
             passwords: pool.desk(),
             pages: page_desk,
         };
