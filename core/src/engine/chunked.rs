@@ -90,19 +90,42 @@ impl<K: Eq + Hash, V> Parted<K, V> {
         }
     }
 
-    pub(super) fn remove<Q>(&mut self, key: &Q)
-    where
-        Q: Hash + Equivalent<K> + ?Sized,
-    {
-        let hash = self.hasher.hash_one(key);
-        if let Ok(entry) = self.parts[part(hash)].find_entry(hash, |(known, _)| key.equivalent(known)) {
-            entry.remove();
-        }
-    }
-
     /// All entries, in no order: sort before anything depends on it.
     pub(super) fn unordered(&self) -> impl Iterator<Item = (&K, &V)> {
         self.parts.iter().flatten().map(|(key, value)| (key, value))
+    }
+}
+
+/// Finds values by keys that stand elsewhere: it keeps nothing of a key but its hash, so whoever asks says which value is the one.
+#[derive(Debug)]
+pub(super) struct Index<V> {
+    hasher: DefaultHashBuilder,
+    parts: Vec<HashTable<(u64, V)>>,
+}
+
+impl<V: Copy> Index<V> {
+    pub(super) fn new() -> Self {
+        Self { hasher: DefaultHashBuilder::default(), parts: (0..PARTS).map(|_| HashTable::new()).collect() }
+    }
+
+    /// The value for a key, of those that may be it.
+    pub(super) fn get(&self, key: &(impl Hash + ?Sized), is_it: impl Fn(V) -> bool) -> Option<V> {
+        let hash = self.hasher.hash_one(key);
+        let found = self.parts[part(hash)].find(hash, |(known, value)| *known == hash && is_it(*value));
+        found.map(|(_, value)| *value)
+    }
+
+    /// Adds a value for a key that has none.
+    pub(super) fn insert(&mut self, key: &(impl Hash + ?Sized), value: V) {
+        let hash = self.hasher.hash_one(key);
+        self.parts[part(hash)].insert_unique(hash, (hash, value), |(hash, _)| *hash);
+    }
+
+    pub(super) fn remove(&mut self, key: &(impl Hash + ?Sized), is_it: impl Fn(V) -> bool) {
+        let hash = self.hasher.hash_one(key);
+        if let Ok(entry) = self.parts[part(hash)].find_entry(hash, |(known, value)| *known == hash && is_it(*value)) {
+            entry.remove();
+        }
     }
 }
 
@@ -123,6 +146,22 @@ mod tests {
     }
 
     #[test]
+    fn an_index_finds_the_right_one_among_those_that_may_be_it() {
+        let names: Vec<String> = (0..10_000).map(|n| format!("name{n}")).collect();
+        let mut index = Index::new();
+        for (at, name) in names.iter().enumerate() {
+            index.insert(name.as_str(), at);
+        }
+        let find = |index: &Index<usize>, name: &str| index.get(name, |at| names[at] == name);
+        assert!((0..10_000).all(|at| find(&index, &names[at]) == Some(at)));
+        assert_eq!(find(&index, "nobody"), None);
+        index.remove("name7", |at| at == 8);
+        assert_eq!(find(&index, "name7"), Some(7), "another one stands there");
+        index.remove("name7", |at| at == 7);
+        assert_eq!(find(&index, "name7"), None);
+    }
+
+    #[test]
     fn parted_spreads_its_entries() {
         let mut map = Parted::new();
         for n in 0..10_000_u64 {
@@ -131,7 +170,5 @@ mod tests {
         assert!((0..10_000).all(|n| map.get(&n) == Some(&(n + 1))));
         let largest = map.parts.iter().map(HashTable::len).max();
         assert!(largest < Some(200), "the parts are uneven: {largest:?}");
-        map.remove(&7);
-        assert_eq!(map.get(&7), None);
     }
 }

@@ -253,7 +253,7 @@ pub(super) fn resume(
     now: Time,
 ) -> Result<(UserId, DeviceId), Refusal> {
     let signed_out = Refusal::of(Code::SignedOut);
-    let (id, device) = *state.tokens.get(token).ok_or(signed_out)?;
+    let (id, device) = state.with_token(token).ok_or(signed_out)?;
     let user = state.account(id).ok_or(signed_out)?;
     check_standing(user)?;
     match user.device(device) {
@@ -300,9 +300,9 @@ pub(super) fn import(state: &State, accounts: &[Imported]) -> (Events<'static>, 
     let mut made = Vec::with_capacity(accounts.len());
     let mut next = state.users.len() as u64 + 1;
     for (nth, account) in accounts.iter().enumerate() {
-        let handle = names::fold(&account.handle);
-        let taken =
-            || state.is_taken(&handle) || accounts[..nth].iter().any(|other| names::fold(&other.handle) == handle);
+        let handle = &*account.handle;
+        let among = |others: &[Imported]| others.iter().any(|other| names::is_same(&other.handle, handle));
+        let taken = || state.is_taken(handle) || among(&accounts[..nth]);
         let checked = users::check(&account.handle, &account.name);
         let checked =
             checked.and_then(|()| if taken() { Err(Refusal::of(Code::Exists).field("handle")) } else { Ok(()) });

@@ -3,7 +3,7 @@
 use rapidhash::v3::{RapidSecrets, rapidhash_v3_seeded};
 
 use super::chats::{Chat, Chats};
-use super::chunked::{Chunked, Parted};
+use super::chunked::{Chunked, Index};
 use super::contacts::{self, Tie, place};
 use super::event::{self, Event, Unreadable};
 use super::groups::{self, Group};
@@ -14,7 +14,7 @@ use super::users::{Device, Standing, Token, User};
 use crate::ids::{DeviceId, GroupId, Key, Ordinal, Position, Time, UserId, Version};
 use crate::record::RecordHead;
 use crate::wire::log::{Act, Left};
-use crate::wire::names::fold;
+use crate::wire::names::{fold, is_same};
 use crate::wire::record::LogEntry;
 use crate::wire::v1::{self, Contact};
 
@@ -22,8 +22,10 @@ use crate::wire::v1::{self, Contact};
 #[derive(Debug)]
 pub struct State {
     pub(super) users: Chunked<User>,
-    pub(super) handles: Parted<Box<str>, UserId>,
-    pub(super) tokens: Parted<Token, (UserId, DeviceId)>,
+    /// The user of a handle, by its place; also of those who are deleted.
+    handles: Index<u32>,
+    /// The device of a token, by its user's place.
+    tokens: Index<(u32, DeviceId)>,
     pub(super) chats: Chats,
     pub(super) groups: Chunked<Group>,
     pub(super) windows: WindowBudget,
@@ -50,8 +52,8 @@ impl State {
         let windows = WindowBudget { each: window, left: windows_bytes / size_of::<u64>() };
         Self {
             users: Chunked::new(),
-            handles: Parted::new(),
-            tokens: Parted::new(),
+            handles: Index::new(),
+            tokens: Index::new(),
             chats: Chats::new(),
             groups: Chunked::new(),
             windows,
@@ -80,8 +82,8 @@ impl State {
             }
             Event::AccountRegistered(event) => {
                 let user = UserId(event.user);
-                if user == self.next_user() {
-                    self.handles.insert(fold(&event.handle).into(), user);
+                if let Some(place) = place(user).filter(|_| user == self.next_user()) {
+                    self.handles.insert(&*fold(&event.handle), place);
                     self.users.push(User::new(&event.handle, &event.name, &event.secret, head.time));
                 }
             }
@@ -112,17 +114,20 @@ impl State {
     fn device_added(&mut self, head: RecordHead, event: &crate::wire::log::DeviceAdded) {
         let Ok(token) = Token::try_from(event.token.as_slice()) else { return };
         let (id, device) = (UserId(event.user), DeviceId(event.device));
-        let Some(user) = self.user_mut(id) else { return };
+        let (Some(user), Some(place)) = (self.user_mut(id), place(id)) else { return };
         if let Some(old) = user.add(Device::new(device, token, &event.name, event.kind, head.time)) {
-            self.tokens.remove(&old);
+            self.tokens.remove(&old, |of| of == (place, device));
         }
-        self.tokens.insert(token, (id, device));
+        // a token is worth what it was given for last
+        let Self { users, tokens, .. } = self;
+        tokens.remove(&token, |of| has_token(users, of, &token));
+        tokens.insert(&token, (place, device));
     }
 
     fn device_removed(&mut self, head: RecordHead, user: UserId, device: DeviceId) {
         self.device_gone(head.time, user, device);
-        if let Some(removed) = self.user_mut(user).and_then(|user| user.remove(device)) {
-            self.tokens.remove(&removed.token);
+        if let (Some(removed), Some(place)) = (self.user_mut(user).and_then(|user| user.remove(device)), place(user)) {
+            self.tokens.remove(&removed.token, |of| of == (place, device));
         }
     }
 
@@ -322,14 +327,25 @@ impl State {
         self.user(id).filter(|user| user.standing != Standing::Deleted)
     }
 
+    /// The account with this handle.
     pub(super) fn find(&self, handle: &str) -> Option<UserId> {
-        let id = *self.handles.get(fold(handle).as_str())?;
-        self.account(id).map(|_| id)
+        self.whose(handle).filter(|id| self.account(*id).is_some())
     }
 
     /// Whether somebody has the handle, or had it: it is not given twice.
     pub(super) fn is_taken(&self, handle: &str) -> bool {
-        self.handles.get(fold(handle).as_str()).is_some()
+        self.whose(handle).is_some()
+    }
+
+    fn whose(&self, handle: &str) -> Option<UserId> {
+        let is_it = |place: u32| self.user(UserId::nth(place.into())).is_some_and(|user| is_same(&user.handle, handle));
+        self.handles.get(&*fold(handle), is_it).map(|place| UserId::nth(place.into()))
+    }
+
+    /// The device with this token.
+    pub(super) fn with_token(&self, token: &Token) -> Option<(UserId, DeviceId)> {
+        let found = self.tokens.get(token, |of| has_token(&self.users, of, token));
+        found.map(|(place, device)| (UserId::nth(place.into()), device))
     }
 
     /// The id of the next account.
@@ -351,6 +367,11 @@ impl State {
     pub fn existing_groups(&self) -> u64 {
         self.groups.iter().filter(|group| !group.is_dissolved()).count() as u64
     }
+}
+
+fn has_token(users: &Chunked<User>, (place, device): (u32, DeviceId), token: &Token) -> bool {
+    let user = users.get(place as usize - 1);
+    user.and_then(|user| user.device(device)).is_some_and(|device| device.token == *token)
 }
 
 /// Gives the entry at `position` to everyone, and returns the version that it has for its sender.

@@ -16,7 +16,12 @@ pub fn is_handle(handle: &str) -> bool {
         && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
 }
 
-/// The form in which handles are compared.
+/// Whether two handles are the same one.
+pub fn is_same(handle: &str, other: &str) -> bool {
+    handle.eq_ignore_ascii_case(other)
+}
+
+/// The form in which handles are hashed, so that those that are the same have the same hash.
 pub fn fold(handle: &str) -> String {
     handle.to_ascii_lowercase()
 }
