@@ -40,6 +40,7 @@ impl Desk {
             groups: self.state.existing_groups(),
             sessions: self.state.sessions(),
             online: self.state.online(),
+            at: self.publisher.next(),
         };
         self.answer(slot, body);
     }

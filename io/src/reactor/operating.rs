@@ -87,7 +87,7 @@ impl Edge {
     }
 
     pub(super) fn answer_figures(&mut self, key: u32, id: u32, body: &AnswerBody) {
-        let AnswerBody::Figures { accounts, groups, sessions, online } = *body else { return };
+        let AnswerBody::Figures { accounts, groups, sessions, online, at } = *body else { return };
         let figures = admin::Figures {
             server: self.config.server.clone(),
             accounts,
@@ -98,6 +98,7 @@ impl Edge {
             synced: self.progress.synced().0,
             epoch: self.config.epoch.0,
             online,
+            at: at.0,
             ..admin::Figures::default()
         };
         self.answer_operator(key, id, admin::admin_answer::Body::Figures(figures));

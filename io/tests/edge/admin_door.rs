@@ -122,11 +122,11 @@ fn figures_come_from_everywhere() {
     operator.ask(1, Request::Stats(admin::Stats {}));
     let heard = bench.command();
     assert_eq!(heard.command, Command::Figures);
-    bench.answer(&heard, AnswerBody::Figures { accounts: 3, groups: 2, sessions: 1, online: 1 });
+    bench.answer(&heard, AnswerBody::Figures { accounts: 3, groups: 2, sessions: 1, online: 1, at: Position(4_000) });
     let answer = operator.answer(&mut bench);
     let Some(Body::Figures(figures)) = answer.body else { panic!("{answer:?}") };
     assert_eq!((figures.accounts, figures.groups, figures.sessions, figures.connections), (3, 2, 1, 1));
-    assert_eq!((figures.released, figures.synced, figures.epoch), (5_000, 64, 1));
+    assert_eq!((figures.released, figures.synced, figures.epoch, figures.at), (5_000, 64, 1, 4_000));
 }
 
 #[test]
