@@ -129,6 +129,25 @@ fn figures_come_from_everywhere() {
     assert_eq!((figures.released, figures.synced, figures.epoch, figures.at), (5_000, 64, 1, 4_000));
 }
 
+/// Whoever imports sends it in smaller portions then.
+#[test]
+fn a_frame_over_the_limit_is_refused_in_its_turn_and_the_connection_goes_on() {
+    let mut bench = Bench::new(Setup::default());
+    let mut operator = Operator::connect(&bench);
+    operator.ask(1, accounts(&["ann"]));
+    let heard = bench.command();
+    operator.ask(2, accounts(&["a-handle-of-forty-letters-or-so-it-seemed"; 4096]));
+    operator.ask(3, Request::Stats(admin::Stats {}));
+    bench.settle();
+    bench.answer(&heard, AnswerBody::Imported(Box::new(vec![Ok((UserId(256), DeviceId(1)))])));
+    let first = operator.answer(&mut bench);
+    assert!(matches!((first.id, first.body), (1, Some(Body::Imported(_)))));
+    let second = operator.answer(&mut bench);
+    let Some(Body::Refusal(refusal)) = second.body else { panic!("{second:?}") };
+    assert_eq!((second.id, refusal.code, &*refusal.field), (2, u32::from(Code::TooLarge.number()), "frame"));
+    assert_eq!(bench.command().command, Command::Figures);
+}
+
 #[test]
 fn what_is_wrong_with_an_import_is_named() {
     let mut bench = Bench::new(Setup::default());
