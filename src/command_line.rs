@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::chat::ChatOptions;
 use crate::config::Flag;
+use crate::operators::{ContactCommand, StatsOptions, UserCommand};
 
 /// A chat back end in one binary.
 #[derive(Debug, Parser)]
@@ -36,6 +37,14 @@ pub enum Command {
     /// Look at the journal, or cut it.
     #[command(subcommand)]
     Log(LogCommand),
+    /// See to accounts, of a running broker.
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Look at people's contacts, of a running broker.
+    #[command(subcommand)]
+    Contact(ContactCommand),
+    /// How many there are of everything, in a running broker.
+    Stats(StatsOptions),
 }
 
 /// What can be asked of the configuration.

@@ -1,7 +1,6 @@
 //! The daemon: reads the command line, and does what it says.
 #![forbid(unsafe_code)]
 
-mod admin;
 mod chat;
 mod command_line;
 mod compose;
@@ -10,6 +9,7 @@ mod journal_commands;
 mod lock;
 mod logging;
 mod open_files;
+mod operators;
 mod serve;
 mod signals;
 mod terminal;
@@ -35,6 +35,9 @@ fn main() -> ExitCode {
         }
         Some(Command::Chat(options)) => chat::run(&options),
         Some(Command::Log(command)) => journal_commands::run(command),
+        Some(Command::User(command)) => operators::user(command),
+        Some(Command::Contact(command)) => operators::contact(command),
+        Some(Command::Stats(options)) => operators::stats(options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
