@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::chat::ChatOptions;
 use crate::config::Flag;
-use crate::operators::{ContactCommand, StatsOptions, UserCommand};
+use crate::operators::{ContactCommand, ImportCommand, StatsOptions, UserCommand};
 
 /// A chat back end in one binary.
 #[derive(Debug, Parser)]
@@ -45,6 +45,9 @@ pub enum Command {
     Contact(ContactCommand),
     /// How many there are of everything, in a running broker.
     Stats(StatsOptions),
+    /// Bring accounts and contacts into a running broker, in bulk.
+    #[command(subcommand)]
+    Import(ImportCommand),
 }
 
 /// What can be asked of the configuration.

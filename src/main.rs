@@ -38,6 +38,7 @@ fn main() -> ExitCode {
         Some(Command::User(command)) => operators::user(command),
         Some(Command::Contact(command)) => operators::contact(command),
         Some(Command::Stats(options)) => operators::stats(options),
+        Some(Command::Import(command)) => operators::import(command),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,4 +1,6 @@
-//! What can be typed behind `ringdove user`, `contact` and `stats`.
+//! What can be typed behind `ringdove user`, `contact`, `stats` and `import`.
+
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use ringdove_core::wire::names::is_handle;
@@ -119,6 +121,40 @@ pub enum StatsCommand {
         #[command(flatten)]
         folder: Folder,
     },
+}
+
+/// What can be imported.
+#[derive(Debug, Subcommand)]
+pub enum ImportCommand {
+    /// Make accounts: a line is {"handle":"ann","name":"Ann","secret":"$argon2id$...","token":true}; only the handle has to be there.
+    Accounts {
+        #[command(flatten)]
+        source: Source,
+        /// Give each account a device, and write its token here: a new file, JSON lines.
+        #[arg(long, value_name = "FILE")]
+        tokens: Option<PathBuf>,
+        /// Pass over accounts that exist already.
+        #[arg(long)]
+        skip_existing: bool,
+    },
+    /// Give people contacts beside those they have: a line is {"handle":"ann","contacts":["bob","cyd"]}.
+    Contacts {
+        #[command(flatten)]
+        source: Source,
+    },
+}
+
+/// Where an import comes from, and what a wrong line does.
+#[derive(Debug, Args)]
+pub struct Source {
+    /// JSON lines; `-` is standard input.
+    #[arg(value_name = "FILE")]
+    pub(super) file: PathBuf,
+    /// Report wrong and refused lines on standard error and go on, instead of stopping there.
+    #[arg(long)]
+    pub(super) skip_refused: bool,
+    #[command(flatten)]
+    pub(super) folder: Folder,
 }
 
 /// Whom.
