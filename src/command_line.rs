@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::chat::ChatOptions;
 use crate::config::Flag;
+use crate::operators::{ContactCommand, ImportCommand, StatsOptions, UserCommand};
 
 /// A chat back end in one binary.
 #[derive(Debug, Parser)]
@@ -36,6 +37,17 @@ pub enum Command {
     /// Look at the journal, or cut it.
     #[command(subcommand)]
     Log(LogCommand),
+    /// See to accounts, of a running broker.
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Look at people's contacts, of a running broker.
+    #[command(subcommand)]
+    Contact(ContactCommand),
+    /// How many there are of everything, in a running broker.
+    Stats(StatsOptions),
+    /// Bring accounts and contacts into a running broker, in bulk.
+    #[command(subcommand)]
+    Import(ImportCommand),
     /// See to the tables in SQL.
     #[command(subcommand)]
     Sql(SqlCommand),

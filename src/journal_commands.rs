@@ -5,9 +5,9 @@ use std::io::{self, BufWriter, Write};
 use ringdove_core::ids::Position;
 use ringdove_persistence::{dump, journal_is_there, repair, verify};
 
-use crate::admin::released;
 use crate::command_line::LogCommand;
 use crate::lock::DataLock;
+use crate::operators::released;
 use crate::terminal::say;
 
 /// Does it.

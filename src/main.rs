@@ -1,7 +1,6 @@
 //! The daemon: reads the command line, and does what it says.
 #![forbid(unsafe_code)]
 
-mod admin;
 mod chat;
 mod command_line;
 mod compose;
@@ -11,6 +10,7 @@ mod jwt_keys;
 mod lock;
 mod logging;
 mod open_files;
+mod operators;
 mod projecting;
 mod serve;
 mod signals;
@@ -44,6 +44,10 @@ fn main() -> ExitCode {
         Some(Command::Sql(SqlCommand::Verify(settings))) => {
             configuration(settings).and_then(|loaded| sql_commands::verify_tables(&loaded.config))
         }
+        Some(Command::User(command)) => operators::user(command),
+        Some(Command::Contact(command)) => operators::contact(command),
+        Some(Command::Stats(options)) => operators::stats(options),
+        Some(Command::Import(command)) => operators::import(command),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -33,3 +33,14 @@ pub(crate) fn progress_bar(template: &str) -> ProgressBar {
 pub(crate) fn write_line(mut to: impl std::io::Write, line: std::fmt::Arguments<'_>) {
     let _ = writeln!(to, "{line}");
 }
+
+/// Text from others, without anything that a terminal would obey: control characters and those that turn the direction of writing
+/// are shown as escapes.
+pub(crate) fn printable(text: &str) -> String {
+    let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() || turns(c) { out.extend(c.escape_default()) } else { out.push(c) }
+    }
+    out
+}

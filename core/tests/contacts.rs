@@ -351,3 +351,28 @@ fn a_deleted_account_is_gone_for_everyone_and_its_handle_is_not_given_again() {
     assert!(matches!(renamed, AnswerBody::Entry { .. }), "{renamed:?}");
     assert_eq!(bench.replayed().digest(), bench.engine.state().digest());
 }
+
+/// An import that was interrupted is done again: it journals only what is new, and a full list is no reason to refuse what stands in it.
+#[test]
+fn an_import_of_contacts_can_be_done_again() {
+    let (mut bench, _) = bench(4);
+    let import = |bench: &mut Bench, contacts: &[&str]| {
+        let contacts = contacts.iter().map(|handle| (*handle).to_owned()).collect();
+        let friends = vec![admin::Friends { handle: "user1".into(), contacts }];
+        let request = admin::admin_frame::Request::ImportContacts(admin::ImportContacts { friends });
+        match bench.ask(1, Command::Operate(Box::new(request)), b"") {
+            AnswerBody::Operated(body) => match *body {
+                admin::admin_answer::Body::ContactsImported(imported) => imported.made[0].code,
+                other => panic!("{other:?}"),
+            },
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(import(&mut bench, &["user2", "user3"]), 0);
+    let records = bench.records.len();
+    assert_eq!(import(&mut bench, &["user3", "user2"]), 0);
+    assert_eq!(bench.records.len(), records, "nothing is new");
+    assert_eq!(import(&mut bench, &["user2", "user3", "user4"]), 0);
+    assert_eq!(list(&mut bench, 1, 0).len(), 3);
+    assert_eq!(import(&mut bench, &["user2", "user3", "user4"]), 0, "the list is full, and stays so");
+}

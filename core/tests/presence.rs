@@ -140,6 +140,27 @@ fn new_contacts_see_each_other_at_once_and_blocked_ones_no_more() {
     assert_eq!(told(&become_(&mut bench, 2, people[2], Contact::None)), [(3, 2, State::Online, vec![0])]);
 }
 
+/// Why sessions began (1) and ended (-1), as the journal has it.
+fn reasons(bench: &Bench) -> Vec<(i64, Reason)> {
+    let mut reasons = Vec::new();
+    for (_, body) in &bench.records {
+        for event in <Record as prost::Message>::decode(&body[..]).unwrap().events {
+            match event.event {
+                Some(Event::SessionOpened(opened)) => reasons.push((1, opened.reason())),
+                Some(Event::SessionClosed(closed)) => reasons.push((-1, closed.reason())),
+                _ => {}
+            }
+        }
+    }
+    reasons
+}
+
+/// Whoever only counts the journal's events gets what the broker says.
+fn assert_counts(bench: &Bench) {
+    let counted: i64 = reasons(bench).iter().map(|(grown, _)| grown).sum();
+    assert_eq!(counted, bench.engine.state().sessions() as i64, "{:?}", reasons(bench));
+}
+
 /// Every session that begins or ends is in the journal with its reason, and a broker that starts has nobody online.
 #[test]
 fn the_journal_knows_why() {
@@ -151,16 +172,7 @@ fn the_journal_knows_why() {
     bench.ask(1, Command::Bye { all_devices: false, device: DeviceId(2) }, b"");
     bench.put(22, 5, Command::Bye { all_devices: true, device: DeviceId(0) }, b"");
     bench.run();
-    let mut reasons = Vec::new();
-    for (_, body) in &bench.records {
-        for event in <Record as prost::Message>::decode(&body[..]).unwrap().events {
-            match event.event {
-                Some(Event::SessionOpened(opened)) => reasons.push((1, opened.reason())),
-                Some(Event::SessionClosed(closed)) => reasons.push((-1, closed.reason())),
-                _ => {}
-            }
-        }
-    }
+    let reasons = reasons(&bench);
     use Reason::{Dropped, Kicked, Login, Logout, Replaced, Resumed};
     let login = (1, Login);
     let expected =
@@ -191,4 +203,17 @@ fn an_end_is_never_lost() {
     bench.run();
     assert_eq!(bench.engine.state().sessions(), 2);
     assert_eq!(told(&bench.pass(200)), [(1, 2, State::Offline, vec![])]);
+}
+
+/// The story: a device comes back into the place of its old connection, whose close was not heard of yet. That was journaled as two ends.
+#[test]
+fn a_device_that_takes_its_own_place_ends_one_session() {
+    let (mut bench, _) = friends();
+    bench.generation = 2;
+    resume(&mut bench, 2, 2);
+    assert_eq!(reasons(&bench)[3..], [(-1, Reason::Dropped), (1, Reason::Resumed)]);
+    bench.generation = 1;
+    drop_connection(&mut bench, 2);
+    assert_eq!(bench.engine.state().sessions(), 3, "the close of the old one hurts nobody");
+    assert_counts(&bench);
 }

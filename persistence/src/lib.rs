@@ -3,7 +3,7 @@
 //! ```text
 //!  commit ring ─▶ journal::Journal (stage) ─▶ segments ─▶ Reader (pages of missed entries)
 //!                       ▲                        │
-//!                 journal::Preparer        recovery::recover (start), verify, dump, repair
+//!                 journal::Preparer        recovery::recover (start), verify, dump, visit, repair
 //!                                          │
 //!                                          └─▶ journal::Tail ─▶ sql::Projector ─▶ tables in SQLite or Postgres
 //! ```
@@ -17,6 +17,6 @@ pub use journal::{
     Durability, Fault, FileStorage, Journal, MemoryStorage, Preparer, Reader, Storage, StorageFile, Ties,
 };
 pub use recovery::{
-    JournalError, Opened, Options, Report, dump, journal_is_there, open_memory, recover, repair, verify,
+    JournalError, Opened, Options, Report, Visited, dump, journal_is_there, open_memory, recover, repair, verify, visit,
 };
 pub use sql::{Comparison, Projection, Projector, RebuildError, Sql, SqlError, compare, project, projection, rebuild};

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use ringdove_core::wire::v1::{self, entry::To};
 
 use super::book::Book;
+use crate::terminal::printable;
 
 /// An entry as a line, or nothing if it is not for people.
 pub(super) fn line(book: &Book, entry: &v1::Entry) -> String {
@@ -53,17 +54,6 @@ fn changed(book: &Book, who: &str, to: Option<&To>, change: &v1::GroupChange) ->
         says.push(format!("changed {group}"));
     }
     format!("* {who} {}", says.join(", "))
-}
-
-/// Text from others, without anything that a terminal would obey: control characters and those that turn the direction of writing
-/// are shown as escapes.
-pub(super) fn printable(text: &str) -> String {
-    let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() || turns(c) { out.extend(c.escape_default()) } else { out.push(c) }
-    }
-    out
 }
 
 /// Hours and minutes, UTC.

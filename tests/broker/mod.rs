@@ -139,5 +139,19 @@ pub fn done(command: &mut Command) -> String {
     said
 }
 
+/// Runs a command that reads `input`: its exit code, standard output and standard error.
+pub fn fed(command: &mut Command, input: &[u8]) -> (Option<i32>, String, String) {
+    let pipes = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut process = pipes.spawn().expect("it can be started");
+    let mut stdin = process.stdin.take().expect("a pipe");
+    let input = input.to_owned();
+    // a command that ends early closes the pipe
+    let writer = std::thread::spawn(move || drop(std::io::Write::write_all(&mut stdin, &input)));
+    let Output { status, stdout, stderr } = process.wait_with_output().expect("it ends");
+    writer.join().expect("it writes");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+    (status.code(), text(stdout), text(stderr))
+}
+
 /// A thing that several threads look at.
 pub type Shared<T> = Arc<parking_lot::Mutex<T>>;

@@ -10,5 +10,8 @@ mod crash;
 mod damage;
 mod ending;
 mod file_systems;
+mod importing;
+mod operators;
+mod recounting;
 mod slow_reader;
 mod starting;

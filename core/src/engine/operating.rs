@@ -40,6 +40,7 @@ impl Desk {
             groups: self.state.existing_groups(),
             sessions: self.state.sessions(),
             online: self.state.online(),
+            at: self.publisher.next(),
         };
         self.answer(slot, body);
     }
@@ -175,7 +176,13 @@ impl Desk {
             }
             contacts.insert(other.0);
         }
-        let known = self.state.user(user).map_or(0, |user| user.contacts.counts().accepted as usize);
+        // whom the user has already is nothing new: an import can be done again
+        let list = self.state.user(user).map(|user| &user.contacts);
+        contacts.retain(|other| !list.zip(place(UserId(*other))).is_some_and(|(list, other)| list.has(other)));
+        if contacts.is_empty() {
+            return Ok(user);
+        }
+        let known = list.map_or(0, |list| list.counts().accepted as usize);
         if known + contacts.len() > self.limits.contacts {
             return Err(Refusal::of(Code::Full).field("contacts"));
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::event::{self, Event};
 use super::sessions::Sessions;
 use super::state::{Listener, State};
-use crate::ids::{ConnectionId, Epoch, GroupId, Ordinal, Time, UserId, Version};
+use crate::ids::{ConnectionId, Epoch, GroupId, Ordinal, Position, Time, UserId, Version};
 use crate::record::{Cursor, MAX_BODY, RecordHead};
 use crate::rings::{Answer, AnswerBody, CommitProducer, Delivery, Progress, RECIPIENTS, Recipient};
 use crate::wire::record::LogEntry;
@@ -106,6 +106,11 @@ impl Publisher {
 
     pub(super) fn epoch(&self) -> Epoch {
         self.epoch
+    }
+
+    /// Where the next record goes: all that was decided stands below.
+    pub(super) fn next(&self) -> Position {
+        self.cursor.next()
     }
 
     /// How far the journal is.

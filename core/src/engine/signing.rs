@@ -85,13 +85,16 @@ impl Desk {
     fn enter(&mut self, slot: &InboundSlot, entering: Entering) -> Result<(), Refusal> {
         let Entering { user, device, cursor, reason, mut events } = entering;
         // a place is used again before its close was heard of
-        let vacated = self.sessions.sits(slot.connection);
-        let replaced = self.sessions.connection_of(user, device).filter(|before| *before != slot.connection);
+        let sits = self.sessions.sits(slot.connection);
+        let vacated = sits.filter(|sits| *sits != (user, device));
+        let elsewhere = sits != Some((user, device));
+        let replaced = self.sessions.connection_of(user, device).filter(|_| elsewhere);
         if let Some((gone, on)) = vacated {
             events.push(closed(gone, on, Reason::Dropped));
         }
-        if replaced.is_some() {
-            events.push(closed(user, device, Reason::Replaced));
+        // once for each session that began, also if its end found no room in the journal until now
+        if self.state.device(user, device).is_some_and(|device| device.online) {
+            events.push(closed(user, device, if replaced.is_some() { Reason::Replaced } else { Reason::Dropped }));
         }
         let opened = SessionOpened { user: user.0, device: device.0, reason: reason.into() };
         events.push(Event::SessionOpened(opened));
@@ -157,8 +160,13 @@ impl Desk {
         self.session_ended(user, device);
     }
 
-    /// Journals that a device is not connected any more. Returns false, and comes back to it, if there is no room for that.
+    /// Journals that a device is not connected any more, unless that stands in the journal already. Returns false, and comes back to it,
+    /// if there is no room for that.
     pub(super) fn session_ended(&mut self, user: UserId, device: DeviceId) -> bool {
+        // signed out or disabled while this waited for room
+        if !self.state.device(user, device).is_some_and(|device| device.online) {
+            return true;
+        }
         self.news_of(user);
         let happened = self.happen(&[closed(user, device, Reason::Dropped)], Room::Reserve).is_ok();
         if !happened {
@@ -210,6 +218,90 @@ impl Desk {
                 let body = AnswerBody::Close(Refusal::of(code));
                 self.publisher.say(Answer { connection: session.connection, request: 0, body });
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use prost::Message;
+
+    use super::*;
+    use crate::engine::publish::Publisher;
+    use crate::engine::{Limits, State};
+    use crate::ids::{Position, Time};
+    use crate::record::Cursor;
+    use crate::rings::{ByteBudget, Command, CommitGate, Progress, SignIn, commit_ring};
+    use crate::wire::admin::{Change, Who, admin_frame::Request, change::What};
+    use crate::wire::log::{Record, event::Event as Arm};
+
+    /// Prepared up to here there is room for everything.
+    const ROOM: Position = Position(1 << 40);
+
+    fn put(desk: &mut Desk, key: u32, command: Command) {
+        let mut slot = InboundSlot::default();
+        slot.connection = ConnectionId { reactor: 0, key, generation: 1 };
+        slot.request = 1;
+        slot.command = command;
+        desk.handle(&slot);
+    }
+
+    /// Sessions that began (1) and ended (-1), as the journal has it.
+    fn journaled(gate: &mut CommitGate) -> Vec<(i64, Reason)> {
+        let mut found = Vec::new();
+        let Some(mut guard) = gate.take(u64::MAX) else { return found };
+        for slot in &mut guard {
+            if slot.record.is_none() {
+                continue;
+            }
+            for event in Record::decode(&slot.record_body()[..]).expect("a record").events {
+                match event.event {
+                    Some(Arm::SessionOpened(opened)) => found.push((1, opened.reason())),
+                    Some(Arm::SessionClosed(closed)) => found.push((-1, closed.reason())),
+                    _ => {}
+                }
+            }
+        }
+        found
+    }
+
+    /// The story: a session ends while the journal has no room. Before that can be journaled its device comes back, is signed out, or
+    /// its account is disabled: then there was an end too few, or one too many, for whoever counts the events.
+    #[test]
+    fn an_end_that_waits_for_room_is_journaled_once() {
+        let resume = || Command::Resume { token: [1; 32], cursor: None };
+        let change = |what| {
+            let who = Some(Who { user: UserId::nth(1).0, ..Who::default() });
+            Command::Operate(Box::new(Request::Change(Change { who, what: Some(what) })))
+        };
+        let (login, kicked) = ((1, Reason::Login), (-1, Reason::Kicked));
+        let cases: [(Command, &[(i64, Reason)]); 4] = [
+            (resume(), &[login, (-1, Reason::Dropped), (1, Reason::Resumed)]),
+            (change(What::SignOut(0)), &[login, kicked]),
+            (change(What::Disable(true)), &[login, kicked]),
+            (change(What::Delete(true)), &[login, kicked]),
+        ];
+        for (meanwhile, expected) in cases {
+            let (commit, mut gate, _reactors) = commit_ring(512, 1);
+            let progress = Arc::new(Progress::new(Position(0), ROOM));
+            let cursor = Cursor::new(Position(0), 1 << 26);
+            let publisher = Publisher::new(commit, cursor, Epoch(1), Arc::clone(&progress));
+            let large = Arc::new(ByteBudget::new(1 << 20));
+            let mut desk = Desk::open(State::new(16, 1 << 20), 1, publisher, Limits::default(), Time(1), large);
+            let sign_in = SignIn { token: [1; 32], ..SignIn::default() };
+            let register = Register { handle: "bob".into(), secret: "phc".into(), sign_in, ..Register::default() };
+            put(&mut desk, 3, Command::Register(Box::new(register)));
+            progress.prepare(Position(0), true);
+            put(&mut desk, 3, Command::Closed);
+            assert_eq!(desk.state.sessions(), 1, "its end waits");
+            progress.prepare(ROOM, false);
+            put(&mut desk, 4, meanwhile);
+            desk.catch_up();
+            assert_eq!(journaled(&mut gate), expected);
+            let counted: i64 = expected.iter().map(|(grown, _)| grown).sum();
+            assert_eq!(desk.state.sessions() as i64, counted);
         }
     }
 }

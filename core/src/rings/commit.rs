@@ -107,7 +107,7 @@ pub enum AnswerBody {
     Gap(Version),
     /// The accounts of a bulk import, in order: user and device, or why not.
     Imported(Box<Made>),
-    /// Figures for the admin door: accounts, groups, sessions.
+    /// Figures for the admin door: how many there are, and where in the journal that is so.
     Figures {
         /// Registered users.
         accounts: u64,
@@ -117,6 +117,8 @@ pub enum AnswerBody {
         sessions: u64,
         /// Users who have one.
         online: u64,
+        /// Everything below was counted. It is released when this is told.
+        at: Position,
     },
     /// A list.
     Found(Box<v1::Found>),

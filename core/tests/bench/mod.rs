@@ -26,6 +26,8 @@ pub struct Bench {
     pub progress: Arc<Progress>,
     /// What the reactor's clock shows.
     pub now: Time,
+    /// How often the places of its connections were used.
+    pub generation: u32,
 }
 
 /// What a turn showed.
@@ -69,13 +71,14 @@ impl Bench {
             records: Vec::new(),
             progress,
             now: Time(10_000),
+            generation: 1,
         }
     }
 
     pub fn put(&mut self, connection: u32, request: u32, command: Command, body: &[u8]) {
-        let now = self.now;
+        let (now, generation) = (self.now, self.generation);
         let put = self.inbound.try_publish(|slot| {
-            slot.connection = ConnectionId { reactor: 0, key: connection, generation: 1 };
+            slot.connection = ConnectionId { reactor: 0, key: connection, generation };
             slot.request = request;
             slot.ack = Version(0);
             slot.time = now;

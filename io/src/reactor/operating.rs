@@ -120,7 +120,7 @@ impl Edge {
     }
 
     pub(super) fn answer_figures(&mut self, key: u32, id: u32, body: &AnswerBody) {
-        let AnswerBody::Figures { accounts, groups, sessions, online } = *body else { return };
+        let AnswerBody::Figures { accounts, groups, sessions, online, at } = *body else { return };
         let figures = admin::Figures {
             server: self.config.server.clone(),
             accounts,
@@ -133,6 +133,7 @@ impl Edge {
             online,
             projected: self.projected.position().0,
             sql: self.projected.how(),
+            at: at.0,
         };
         self.answer_operator(key, id, admin::admin_answer::Body::Figures(figures));
     }

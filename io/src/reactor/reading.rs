@@ -292,14 +292,23 @@ impl Edge {
     /// A frame over the limit is refused by its id and thrown away as it comes; without an id to name it the connection ends.
     fn too_large(&mut self, key: u32, bytes: &[u8], prefix: usize, length: usize) -> (usize, Option<Step>) {
         let Some(connection) = self.connections.get_mut(key as usize) else { return (0, None) };
-        let signed_in = connection.stage.is_signed_in();
-        if signed_in && bytes.len() < START {
+        let operates = connection.stage == Stage::Operator;
+        let known = connection.stage.is_signed_in() || operates;
+        if known && bytes.len() < START {
             return (0, None);
         }
+        if operates && connection.unanswered > 0 {
+            return (0, Some(Step::Wait));
+        }
         match request_id(&bytes[prefix..]) {
-            Some(id) if signed_in => {
+            Some(id) if known => {
                 connection.skip = u32::try_from(prefix + length).unwrap_or(u32::MAX);
-                (0, Some(self.refuse(key, id, Refusal::of(Code::TooLarge).field("frame"))))
+                let refusal = Refusal::of(Code::TooLarge).field("frame");
+                if operates {
+                    self.refuse_operator(key, id, &refusal);
+                    return (0, Some(Step::Next));
+                }
+                (0, Some(self.refuse(key, id, refusal)))
             }
             _ => {
                 self.bye(key, Code::TooLarge, 0);

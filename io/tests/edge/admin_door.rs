@@ -137,11 +137,30 @@ fn figures_come_from_everywhere() {
     operator.ask(1, Request::Stats(admin::Stats {}));
     let heard = bench.command();
     assert_eq!(heard.command, Command::Figures);
-    bench.answer(&heard, AnswerBody::Figures { accounts: 3, groups: 2, sessions: 1, online: 1 });
+    bench.answer(&heard, AnswerBody::Figures { accounts: 3, groups: 2, sessions: 1, online: 1, at: Position(4_000) });
     let answer = operator.answer(&mut bench);
     let Some(Body::Figures(figures)) = answer.body else { panic!("{answer:?}") };
     assert_eq!((figures.accounts, figures.groups, figures.sessions, figures.connections), (3, 2, 1, 1));
-    assert_eq!((figures.released, figures.synced, figures.epoch), (5_000, 64, 1));
+    assert_eq!((figures.released, figures.synced, figures.epoch, figures.at), (5_000, 64, 1, 4_000));
+}
+
+/// Whoever imports sends it in smaller portions then.
+#[test]
+fn a_frame_over_the_limit_is_refused_in_its_turn_and_the_connection_goes_on() {
+    let mut bench = Bench::new(Setup::default());
+    let mut operator = Operator::connect(&bench);
+    operator.ask(1, accounts(&["ann"]));
+    let heard = bench.command();
+    operator.ask(2, accounts(&["a-handle-of-forty-letters-or-so-it-seemed"; 4096]));
+    operator.ask(3, Request::Stats(admin::Stats {}));
+    bench.settle();
+    bench.answer(&heard, AnswerBody::Imported(Box::new(vec![Ok((UserId(256), DeviceId(1)))])));
+    let first = operator.answer(&mut bench);
+    assert!(matches!((first.id, first.body), (1, Some(Body::Imported(_)))));
+    let second = operator.answer(&mut bench);
+    let Some(Body::Refusal(refusal)) = second.body else { panic!("{second:?}") };
+    assert_eq!((second.id, refusal.code, &*refusal.field), (2, u32::from(Code::TooLarge.number()), "frame"));
+    assert_eq!(bench.command().command, Command::Figures);
 }
 
 #[test]
@@ -203,7 +222,7 @@ fn passwords_of_operators_are_hashed_before_the_engine_sees_them() {
         );
         let stats = bench.command();
         assert_eq!(stats.command, Command::Figures);
-        bench.answer(&stats, AnswerBody::Figures { accounts: 0, groups: 0, sessions: 0, online: 0 });
+        bench.answer(&stats, AnswerBody::Figures { accounts: 0, groups: 0, sessions: 0, online: 0, at: Position(64) });
         operator.answer(&mut bench);
     }
     // none is none: there is nothing to hash

@@ -190,7 +190,7 @@ pub fn journal_is_there(data: &Path) -> Result<(), JournalError> {
     read_meta(data, &existing(data)).map(|_| ())
 }
 
-fn read_meta(data: &Path, storage: &FileStorage) -> Result<Meta, JournalError> {
+pub(super) fn read_meta(data: &Path, storage: &FileStorage) -> Result<Meta, JournalError> {
     let none = || JournalError::None { folder: data.display().to_string() };
     if !journal_folder(data).is_dir() {
         return Err(none());

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use ringdove_core::ids::{Epoch, Position};
 use ringdove_core::record::Records;
-use ringdove_persistence::{JournalError, Report, dump, verify};
+use ringdove_core::wire::log::event::Event;
+use ringdove_persistence::{JournalError, Report, dump, verify, visit};
 use serde_json::Value;
 
 use crate::on_disk::{Folder, SECRET, place, write_bodies};
@@ -190,4 +191,49 @@ fn the_checked_in_segment_is_read() {
     let (_, found) = folder.start().expect("it opens");
     let bodies: Vec<_> = found.into_iter().map(|record| record.body).collect();
     assert_eq!(bodies, crate::on_disk::bodies());
+}
+
+/// What a visit shows: position and kind of every event.
+fn visited(folder: &Folder, limit: Position) -> Result<Vec<(u64, &'static str)>, JournalError> {
+    let mut found = Vec::new();
+    let each = |head: ringdove_core::record::RecordHead, event: &Event| {
+        let kind = match event {
+            Event::AccountRegistered(_) => "account",
+            Event::DeviceAdded(_) => "device",
+            Event::MessageSent(_) => "message",
+            Event::CursorMoved(_) => "cursor",
+            _ => "other",
+        };
+        found.push((head.position.0, kind));
+    };
+    visit(folder.data(), limit, each, |_, _| ())?;
+    Ok(found)
+}
+
+#[test]
+fn a_visit_meets_every_event_up_to_a_position() {
+    let folder = Folder::new();
+    let mut bench = folder.bench();
+    write_bodies(&mut bench);
+    let written = bench.published;
+    let all: Vec<_> =
+        written.iter().map(|record| record.head.position.0).zip(["account", "device", "message", "cursor"]).collect();
+    assert_eq!(visited(&folder, Position(u64::MAX)).expect("it is whole"), all);
+    assert_eq!(visited(&folder, written[2].head.position).expect("it is whole"), all[..2]);
+}
+
+/// Whoever counts must not count on what is damaged, and must not skip it either.
+#[test]
+fn a_visit_is_refused_by_damage_and_says_what_it_could_not_see() {
+    let folder = Folder::new();
+    let mut bench = folder.bench();
+    write_bodies(&mut bench);
+    let written = bench.close();
+    let (file, offset) = place(written[1].head.position.0);
+    let body = offset + 48..offset + 48 + written[1].body.len();
+    folder.change(&file, |bytes| bytes[body.clone()].fill(0));
+    let report = visit(folder.data(), Position(u64::MAX), |_, _| (), |_, _| ()).expect("redacted is whole");
+    assert_eq!((report.records, report.redacted, report.clean), (4, 1, true));
+    folder.change(&file, |bytes| bytes[body].fill(1));
+    assert!(matches!(visited(&folder, Position(u64::MAX)), Err(JournalError::Corrupt { .. })));
 }
