@@ -376,3 +376,20 @@ fn an_import_of_contacts_can_be_done_again() {
     assert_eq!(list(&mut bench, 1, 0).len(), 3);
     assert_eq!(import(&mut bench, &["user2", "user3", "user4"]), 0, "the list is full, and stays so");
 }
+
+/// A remark about somebody who was blocked is forgotten with the block, where there is nothing else between the two.
+#[test]
+fn whoever_is_let_go_begins_anew() {
+    let (mut bench, people) = bench(2);
+    let [(one, _), (_, other)] = people[..] else { panic!() };
+    become_(&mut bench, one, other, Contact::Blocked).unwrap();
+    change(&mut bench, one, other, ContactChange { remark: "spam".into(), ..state(Contact::None) }).unwrap();
+    become_(&mut bench, one, other, Contact::None).unwrap();
+    friends(&mut bench, people[0], people[1]);
+    let list = get(&mut bench, one, what(What::Contacts(true)));
+    let tie = list.profiles[0].contact.clone().unwrap();
+    assert_eq!((tie.state(), &*tie.remark), (Contact::Accepted, ""));
+    let rows: Vec<_> = bench.engine.state().contact_rows().map(|row| (row.user, row.remark.to_owned())).collect();
+    assert_eq!(rows.len(), 2);
+    assert!(rows.iter().all(|(_, remark)| remark.is_empty()));
+}

@@ -1,8 +1,9 @@
-//! Lists that clients read: contacts, devices, members, users, and the joins in memory.
+//! Lists that clients read: contacts, devices, members, users, and what the joins in memory find.
 
-use super::contacts::{ContactList, Tie, place};
+use super::contacts::{Tie, place};
 use super::decide::Asker;
 use super::desk::Desk;
+use super::joins::Viewer;
 use super::state::State;
 use super::users::{About, Standing, User};
 use crate::ids::{GroupId, UserId, Version};
@@ -47,13 +48,6 @@ impl Page {
     }
 }
 
-/// Who looks.
-#[derive(Clone, Copy)]
-struct Viewer<'a> {
-    id: UserId,
-    contacts: &'a ContactList,
-}
-
 impl State {
     fn list(&self, asker: Asker, get: &Get, most: usize) -> Result<Found, Refusal> {
         let account = self.account(asker.user).ok_or(Refusal::of(Code::NotFound))?;
@@ -66,7 +60,7 @@ impl State {
         let mut page = Page { found: Found::default(), room, bytes: 0 };
         match get.what.as_ref().ok_or(Refusal::of(Code::Invalid).field("what"))? {
             What::Contacts(_) => self.contacts(me, Version(get.since), after, &mut page),
-            What::Online(_) => self.contacts_online(me, after, &mut page),
+            What::Online(_) => self.list_online(me, after, &mut page),
             What::Mutual(user) => self.mutual_contacts(me, UserId(*user), after, &mut page)?,
             What::Known(group) => self.known_members(me, GroupId(*group), after, &mut page)?,
             What::Members(group) => self.members(me, GroupId(*group), after, &mut page)?,
@@ -95,38 +89,35 @@ impl State {
         }
     }
 
-    /// A join in memory: my contacts, and who is online.
-    fn contacts_online(&self, me: Viewer<'_>, after: u32, page: &mut Page) {
+    fn list_online(&self, me: Viewer<'_>, after: u32, page: &mut Page) {
         let mut before = after;
-        let online = me.contacts.behind(after).filter(|(id, tie)| tie.is_accepted() && self.online.shows(*id));
-        for (id, tie) in online {
-            if !self.hides_from(id, me) && !page.add(self.profile_of(me, id, Some(tie)), before) {
+        for (id, tie) in self.online_among(me, after) {
+            if !page.add(self.profile_of(me, id, Some(tie)), before) {
                 return;
             }
             before = id;
         }
     }
 
-    /// A join in memory: the contacts of two users. For those who know each other, or whom one of them has asked.
+    /// For those who know each other, or whom one of them has asked.
     fn mutual_contacts(&self, me: Viewer<'_>, other: UserId, after: u32, page: &mut Page) -> Result<(), Refusal> {
         let not_found = Refusal::of(Code::NotFound).field("mutual");
         let tie = place(other).and_then(|other| me.contacts.get(other)).ok_or(not_found)?;
         if !matches!(tie.state, Contact::Accepted | Contact::Requested) {
             return Err(not_found);
         }
-        let other = self.account(other).ok_or(not_found)?;
         let mut ids = Vec::new();
-        me.contacts.mutual(&other.contacts, |id| ids.push(id));
+        self.mutual(me.id, other, |id| ids.push(id));
         self.add_all(me, &ids, after, page);
         Ok(())
     }
 
-    /// A join in memory: the members of a group, and my contacts.
     fn known_members(&self, me: Viewer<'_>, group: GroupId, after: u32, page: &mut Page) -> Result<(), Refusal> {
-        let group = self.group(group).filter(|group| group.member(me.id).is_some());
-        let group = group.ok_or(Refusal::of(Code::NotFound).field("known"))?;
-        let known = group.member_ids().filter_map(place).filter(|id| me.contacts.has(*id));
-        self.add_all(me, &known.collect::<Vec<_>>(), after, page);
+        let mut ids = Vec::new();
+        if !self.known(me.id, group, |id| ids.push(id)) {
+            return Err(Refusal::of(Code::NotFound).field("known"));
+        }
+        self.add_all(me, &ids, after, page);
         Ok(())
     }
 
@@ -202,19 +193,6 @@ impl State {
             profile.presence = Some(self.presence(account));
         }
         profile
-    }
-
-    /// Whether someone blocks `me`, and so shows nothing of when they are there.
-    fn hides_from(&self, id: u32, me: Viewer<'_>) -> bool {
-        let (Some(user), Some(viewer)) = (self.user(UserId::nth(id.into())), place(me.id)) else { return true };
-        user.contacts.blocks(viewer)
-    }
-
-    /// Calls `each` with the contacts that two users have in common, growing: what the wire's `mutual` asks, without what it shows of them.
-    pub fn mutual(&self, one: UserId, other: UserId, mut each: impl FnMut(UserId)) {
-        if let (Some(one), Some(other)) = (self.account(one), self.account(other)) {
-            one.contacts.mutual(&other.contacts, |id| each(UserId::nth(id.into())));
-        }
     }
 }
 

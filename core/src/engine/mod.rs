@@ -18,6 +18,7 @@ mod digest;
 mod event;
 mod groups;
 mod inbox;
+mod joins;
 mod keys;
 mod lists;
 mod online;
