@@ -42,10 +42,11 @@ fn pairs(figures: &Figures) -> Vec<(&'static str, String)> {
         ("released", count(figures.released)),
         ("synced", behind(figures.synced, lag(figures))),
     ];
-    if !figures.sql.is_empty() {
-        pairs.push(("projected", behind(figures.projected, figures.released.saturating_sub(figures.projected))));
-        pairs.push(("sql", printable(&figures.sql)));
+    let is_on = !figures.sql.starts_with("off");
+    if is_on {
+        pairs.push(("in sql", behind(figures.projected, figures.released.saturating_sub(figures.projected))));
     }
+    pairs.push(("sql", printable(&figures.sql)));
     pairs.push(("server", printable(&figures.server)));
     pairs
 }
@@ -88,14 +89,14 @@ mod tests {
 
     #[test]
     fn what_lags_says_by_how_much_and_sql_only_shows_where_it_is() {
-        let mut figures = Figures { released: 5_000, synced: 5_000, ..Figures::default() };
+        let mut figures = Figures { released: 5_000, synced: 5_000, sql: "off".into(), ..Figures::default() };
         assert_eq!(shown(&figures, "synced").as_deref(), Some("5,000"));
-        assert_eq!((shown(&figures, "sql"), shown(&figures, "projected")), (None, None));
+        assert_eq!((shown(&figures, "sql").as_deref(), shown(&figures, "in sql")), (Some("off"), None));
         figures.synced = 1_000;
         figures.projected = 900;
         figures.sql = "behind\u{1b}[2J".into();
         assert_eq!(shown(&figures, "synced").as_deref(), Some("1,000, 4,000 bytes behind"));
-        assert_eq!(shown(&figures, "projected").as_deref(), Some("900, 4,100 bytes behind"));
+        assert_eq!(shown(&figures, "in sql").as_deref(), Some("900, 4,100 bytes behind"));
         assert_eq!(shown(&figures, "sql").as_deref(), Some("behind\\u{1b}[2J"));
     }
 }

@@ -99,12 +99,17 @@ fn a_bulk_import_is_projected_whole(sql: &str) {
     assert_eq!(door.caught_up().accounts, 12_000);
     let said = verify(folder.path(), sql);
     assert!(said.contains("12000 accounts, 12000 devices, 11999 contacts"), "{said}");
+    // into lists that are there already
+    door.befriend("dove", 12_000, 2);
+    door.caught_up();
+    let said = verify(folder.path(), sql);
+    assert!(said.contains("12000 accounts, 12000 devices, 23997 contacts"), "{said}");
     broker.crash();
     let broker = Broker::start(serve_with(folder.path(), sql));
     Door::of(folder.path()).caught_up();
     broker.stop();
     rebuild(folder.path(), sql);
-    assert!(verify(folder.path(), sql).contains("12000 accounts, 12000 devices, 11999 contacts"));
+    assert!(verify(folder.path(), sql).contains("12000 accounts, 12000 devices, 23997 contacts"));
 }
 
 #[test]

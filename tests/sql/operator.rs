@@ -103,8 +103,14 @@ impl Door {
             let made = self.insist(&Request::Import(Import { accounts: accounts.collect() })).made;
             assert!(made.iter().all(|made| made.code == 0), "{made:?}");
         }
+        self.befriend(name, count, 1);
+    }
+
+    /// Gives each of them who stands `far` places before.
+    pub fn befriend(&mut self, name: &str, count: usize, far: usize) {
+        let handle = |nth: usize| format!("{name}{nth}");
         let friends: Vec<_> =
-            (1..count).map(|nth| Friends { handle: handle(nth), contacts: vec![handle(nth - 1)] }).collect();
+            (far..count).map(|nth| Friends { handle: handle(nth), contacts: vec![handle(nth - far)] }).collect();
         for portion in friends.chunks(32) {
             let made = self.insist(&Request::ImportContacts(ImportContacts { friends: portion.to_vec() })).made;
             assert!(made.iter().all(|made| made.code == 0), "{made:?}");

@@ -152,8 +152,15 @@ impl Changes {
             Event::AccountDeleted(deleted) => self.account_deleted(at, &deleted),
             Event::DeviceAdded(log::DeviceAdded { user, device, token, name, kind }) => {
                 let kind = Kind::try_from(kind as i32).unwrap_or_default().as_str_name();
-                let values =
-                    [user.into(), u64::from(device).into(), (&*name).into(), kind.into(), Value::Bytes(token), at];
+                let values = [
+                    user.into(),
+                    u64::from(device).into(),
+                    (&*name).into(),
+                    kind.into(),
+                    Value::Bytes(token),
+                    at.clone(),
+                    at,
+                ];
                 self.put(Step::DeviceAdded, Row::Device(user, device), values);
             }
             Event::DeviceRemoved(log::DeviceRemoved { user, device }) => {
@@ -165,7 +172,8 @@ impl Changes {
             Event::ContactsImported(imported) => {
                 for contact in imported.contacts {
                     let row = Row::Contact(imported.from, contact);
-                    self.put(Step::ContactsAdded, row, [imported.from.into(), contact.into(), at.clone()]);
+                    let state = Contact::Accepted.as_str_name().into();
+                    self.put(Step::ContactsAdded, row, [imported.from.into(), contact.into(), state, at.clone()]);
                 }
             }
             Event::ContactChanged(changed) => self.contact_changed(&at, &changed),

@@ -1,17 +1,20 @@
 //! Postgres: one connection, which holds an advisory lock for as long as it lasts. Rows go over as arrays, one for each column, so a
-//! statement is one round trip for any number of rows.
+//! statement is one round trip for any number of rows; and in bulk they are copied.
 
+use std::error::Error;
 use std::time::{Duration, Instant};
 
+use bytes::BytesMut;
+use postgres::binary_copy::BinaryCopyInWriter;
 use postgres::config::SslMode;
 use postgres::fallible_iterator::FallibleIterator;
-use postgres::types::ToSql;
-use postgres::{Client, Config, NoTls, Row, Statement};
+use postgres::types::{IsNull, ToSql, Type, to_sql_checked};
+use postgres::{Client, Config, NoTls, Row, Statement, Transaction};
 
 use super::changes::Changes;
 use super::error::{SqlError, failed, whole};
 use super::schema::migrate;
-use super::steps::{Kind, STEPS, Value};
+use super::steps::{Kind, STEPS, Statements, Value};
 use super::store::{Checkpoint, READ_CHECKPOINT, Store, WRITE_CHECKPOINT, names, texts};
 use super::tables::{Line, Table};
 
@@ -21,6 +24,8 @@ const CONNECT: Duration = Duration::from_secs(5);
 const SILENCE: Duration = Duration::from_secs(30);
 /// The lock of a broker that has just ended may be held so much longer.
 const LOCK: Duration = Duration::from_secs(3);
+/// Fewer rows are not worth asking whether they may be copied.
+const COPIED: usize = 256;
 /// The first half of the lock's key; the second one is the schema's name, hashed.
 const LOCK_CLASS: i32 = 0x0052_4456;
 
@@ -105,6 +110,55 @@ fn column(values: &[Value], at: usize, width: usize, kind: Kind) -> Box<dyn ToSq
     }
 }
 
+/// Copies rows in binary, four times as fast as inserting them, if they are many and none of their users has a row in the table yet: a bulk
+/// import, most likely.
+fn copy(transaction: &mut Transaction<'_>, step: &Statements, values: &[Value]) -> Result<bool, postgres::Error> {
+    let width = step.columns.len();
+    let Some((table, columns)) = step.copied.filter(|_| values.len() / width >= COPIED) else { return Ok(false) };
+    let mut users: Vec<_> = values.iter().step_by(width).filter_map(Value::number).collect();
+    users.dedup();
+    let there = format!("SELECT EXISTS (SELECT 1 FROM {table} WHERE user_id = ANY($1))");
+    if transaction.query_one(&there, &[&users])?.try_get(0)? {
+        return Ok(false);
+    }
+    let sink = transaction.copy_in(&format!("COPY {table} ({columns}) FROM STDIN BINARY"))?;
+    let types: Vec<_> = step.columns.iter().map(|(_, kind)| copied_type(*kind)).collect();
+    let mut rows = BinaryCopyInWriter::new(sink, &types);
+    for row in values.chunks(width) {
+        rows.write_raw(row)?;
+    }
+    rows.finish()?;
+    Ok(true)
+}
+
+const fn copied_type(kind: Kind) -> Type {
+    match kind {
+        Kind::Number => Type::INT8,
+        Kind::Text => Type::TEXT,
+        Kind::Flag => Type::BOOL,
+        Kind::Bytes => Type::BYTEA,
+    }
+}
+
+/// As a value of a column's own type; that is what a step's rows hold.
+impl ToSql for Value {
+    fn to_sql(&self, of: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+        match self {
+            Self::Null => Ok(IsNull::Yes),
+            Self::Number(number) => number.to_sql(of, out),
+            Self::Text(text) => text.to_sql(of, out),
+            Self::Flag(flag) => flag.to_sql(of, out),
+            Self::Bytes(bytes) => bytes.to_sql(of, out),
+        }
+    }
+
+    fn accepts(of: &Type) -> bool {
+        [Type::INT8, Type::TEXT, Type::BOOL, Type::BYTEA].contains(of)
+    }
+
+    to_sql_checked!();
+}
+
 impl Value {
     const fn number(&self) -> Option<i64> {
         if let Self::Number(number) = self { Some(*number) } else { None }
@@ -152,6 +206,9 @@ impl Store for Postgres {
         let mut write = || {
             let mut transaction = client.transaction()?;
             for (step, values) in changes.portions().iter().flat_map(|portion| portion.steps()) {
+                if copy(&mut transaction, &STEPS[step as usize], values)? {
+                    continue;
+                }
                 let columns = STEPS[step as usize].columns;
                 let arrays: Vec<_> = columns
                     .iter()

@@ -19,7 +19,7 @@ use super::target::Target;
 use crate::journal::{Mark, Storage, Tail};
 
 /// Rows of one transaction that pay; the events of one record stay together.
-pub(super) const ROWS: usize = 8_192;
+pub(super) const ROWS: usize = 32_768;
 /// Records that change no table move the checkpoint after so long, or so many bytes.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
 const CHECKPOINT_BYTES: u64 = 64 << 20;

@@ -75,6 +75,8 @@ pub(super) struct Statements {
     pub(super) columns: &'static [(&'static str, Kind)],
     /// Run one after the other, each over all rows.
     pub(super) sql: &'static [&'static str],
+    /// Table and columns into which the rows can be copied as they are, as long as the table has no row of the users they begin with.
+    pub(super) copied: Option<(&'static str, &'static str)>,
 }
 
 use Kind::{Bytes, Flag, Number, Text};
@@ -86,6 +88,7 @@ pub(super) const STEPS: &[Statements] = &[
         columns: &[("user_id", Number), ("handle", Text), ("name", Text), ("secret", Text), ("at", Number)],
         sql: &["INSERT INTO accounts (user_id, handle, name, secret, registered_ms)
                 SELECT user_id, handle, name, secret, at FROM ({rows}) AS r"],
+        copied: Some(("accounts", "user_id, handle, name, secret, registered_ms")),
     },
     Statements {
         step: Step::AccountChanged,
@@ -103,6 +106,7 @@ pub(super) const STEPS: &[Statements] = &[
                     disabled = COALESCE(r.disabled, accounts.disabled)
                 FROM ({rows}) AS r WHERE accounts.user_id = r.user_id",
         ],
+        copied: None,
     },
     Statements {
         step: Step::DeviceAdded,
@@ -113,36 +117,42 @@ pub(super) const STEPS: &[Statements] = &[
             ("kind", Text),
             ("token", Bytes),
             ("at", Number),
+            ("seen", Number),
         ],
         // one that is known has a new token
         sql: &["INSERT INTO devices (user_id, device, name, kind, token_sha256, signed_in_ms, last_seen_ms)
-                SELECT user_id, device, name, kind, token, at, at FROM ({rows}) AS r WHERE TRUE
+                SELECT user_id, device, name, kind, token, at, seen FROM ({rows}) AS r WHERE TRUE
                 ON CONFLICT (user_id, device) DO UPDATE SET token_sha256 = excluded.token_sha256,
                     signed_in_ms = excluded.signed_in_ms, last_seen_ms = excluded.last_seen_ms"],
+        copied: Some(("devices", "user_id, device, name, kind, token_sha256, signed_in_ms, last_seen_ms")),
     },
     Statements {
         step: Step::DeviceSeen,
         columns: &[("user_id", Number), ("device", Number), ("online", Flag), ("at", Number)],
         sql: &["UPDATE devices SET online = r.online, last_seen_ms = r.at
                 FROM ({rows}) AS r WHERE devices.user_id = r.user_id AND devices.device = r.device"],
+        copied: None,
     },
     Statements {
         step: Step::DeviceGone,
         columns: &[("user_id", Number), ("device", Number)],
         sql: &["DELETE FROM devices WHERE (user_id, device) IN (SELECT user_id, device FROM ({rows}) AS r)"],
+        copied: None,
     },
     Statements {
         step: Step::NobodySeen,
         columns: &[("at", Number)],
         sql: &["UPDATE devices SET online = FALSE, last_seen_ms = r.at FROM ({rows}) AS r WHERE devices.online"],
+        copied: None,
     },
     Statements {
         step: Step::ContactsAdded,
-        columns: &[("user_id", Number), ("contact_id", Number), ("at", Number)],
+        columns: &[("user_id", Number), ("contact_id", Number), ("state", Text), ("at", Number)],
         sql: &["INSERT INTO contacts (user_id, contact_id, state, changed_ms)
-                SELECT user_id, contact_id, 'ACCEPTED', at FROM ({rows}) AS r WHERE TRUE
+                SELECT user_id, contact_id, state, at FROM ({rows}) AS r WHERE TRUE
                 ON CONFLICT (user_id, contact_id) DO UPDATE SET state = excluded.state, asked_by_them = FALSE,
                     changed_ms = excluded.changed_ms"],
+        copied: Some(("contacts", "user_id, contact_id, state, changed_ms")),
     },
     Statements {
         step: Step::ContactChanged,
@@ -169,6 +179,7 @@ pub(super) const STEPS: &[Statements] = &[
             "DELETE FROM contacts WHERE (user_id, contact_id) IN (SELECT user_id, contact_id FROM ({rows}) AS r)
                  AND NOT blocked AND state NOT IN ('REQUESTED', 'ACCEPTED')",
         ],
+        copied: None,
     },
     Statements {
         step: Step::GroupSet,
@@ -178,6 +189,7 @@ pub(super) const STEPS: &[Statements] = &[
                 ON CONFLICT (group_id) DO UPDATE SET name = COALESCE(excluded.name, groups.name),
                     announcement = COALESCE(excluded.announcement, groups.announcement),
                     avatar = COALESCE(excluded.avatar, groups.avatar), changed_ms = excluded.changed_ms"],
+        copied: None,
     },
     Statements {
         step: Step::MemberSet,
@@ -196,6 +208,7 @@ pub(super) const STEPS: &[Statements] = &[
                     role = CASE WHEN memberships.role = 'OWNER' THEN memberships.role ELSE excluded.role END,
                     muted_until_ms = CASE WHEN memberships.role = 'OWNER' THEN memberships.muted_until_ms
                         ELSE excluded.muted_until_ms END"],
+        copied: None,
     },
     Statements {
         step: Step::MemberGone,
@@ -205,12 +218,14 @@ pub(super) const STEPS: &[Statements] = &[
             "DELETE FROM groups WHERE group_id IN (SELECT group_id FROM ({rows}) AS r)
                  AND NOT EXISTS (SELECT 1 FROM memberships WHERE memberships.group_id = groups.group_id)",
         ],
+        copied: None,
     },
     Statements {
         step: Step::MemberInherits,
         columns: &[("group_id", Number), ("user_id", Number)],
         sql: &["UPDATE memberships SET role = 'OWNER'
                 FROM ({rows}) AS r WHERE memberships.group_id = r.group_id AND memberships.user_id = r.user_id"],
+        copied: None,
     },
     Statements {
         step: Step::GroupDissolved,
@@ -219,6 +234,7 @@ pub(super) const STEPS: &[Statements] = &[
             "DELETE FROM memberships WHERE group_id IN (SELECT group_id FROM ({rows}) AS r)",
             "DELETE FROM groups WHERE group_id IN (SELECT group_id FROM ({rows}) AS r)",
         ],
+        copied: None,
     },
     Statements {
         step: Step::AccountGone,
@@ -237,6 +253,7 @@ pub(super) const STEPS: &[Statements] = &[
             "DELETE FROM devices WHERE user_id IN (SELECT user_id FROM ({rows}) AS r)",
             "DELETE FROM accounts WHERE user_id IN (SELECT user_id FROM ({rows}) AS r)",
         ],
+        copied: None,
     },
 ];
 

@@ -12,6 +12,9 @@ use super::store::Store;
 /// The name of the SQLite file in the data folder.
 const FILE: &str = "ringdove.sqlite";
 
+/// What stands in place of a password.
+const MASKED: &str = "(masked)";
+
 /// What an operator can choose.
 #[derive(Clone, Debug)]
 pub enum Sql {
@@ -34,6 +37,9 @@ impl FromStr for Sql {
                 // what it says of a wrong URL may repeat the password
                 let config: ::postgres::Config = text.parse().map_err(|_| "this is no URL of a Postgres".to_owned())?;
                 postgres::check(&config)?;
+                if config.get_password() == Some(MASKED.as_bytes()) {
+                    return Err("its password was masked when it was printed: put the real one in its place".into());
+                }
                 Ok(Self::Postgres(Box::new(config)))
             }
             _ => Err("it is none of sqlite, off, postgres://USER:PASSWORD@HOST:PORT/DATABASE".into()),
@@ -49,8 +55,10 @@ impl fmt::Display for Sql {
             Self::Postgres(config) => {
                 f.write_str("postgres://")?;
                 if let Some(user) = config.get_user() {
-                    let secret = if config.get_password().is_some() { ":(masked)" } else { "" };
-                    write!(f, "{user}{secret}@")?;
+                    match config.get_password() {
+                        Some(_) => write!(f, "{user}:{MASKED}@")?,
+                        None => write!(f, "{user}@")?,
+                    }
                 }
                 let hosts = config.get_hosts().iter().map(|host| match host {
                     ::postgres::config::Host::Tcp(name) => name.clone(),
@@ -111,6 +119,7 @@ mod tests {
         for text in ["off", "sqlite"] {
             assert_eq!(text.parse::<Sql>().unwrap().to_string(), text);
         }
+        assert!(sql.to_string().parse::<Sql>().unwrap_err().contains("masked"), "what was printed is no password");
         assert!("mysql://x".parse::<Sql>().is_err());
         assert!("postgres://x@h/d?sslmode=require".parse::<Sql>().unwrap_err().contains("sslmode"));
     }
