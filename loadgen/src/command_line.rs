@@ -32,6 +32,8 @@ pub enum Command {
     Fanout(FanoutOptions),
     /// Connections that say nothing: what each of them costs.
     Idle(IdleOptions),
+    /// Devices that connect, sign in with their token, and leave.
+    SignIn(SignInOptions),
     /// Everyone signs in within some seconds, and has to learn which of their contacts are there.
     Reconnect(ReconnectOptions),
     /// Makes users who have each other as contacts, and leaves it at that.
@@ -188,6 +190,20 @@ pub struct IdleOptions {
     /// How many.
     #[arg(long, default_value_t = 10_000, value_parser = count)]
     pub connections: usize,
+    /// Where and how long.
+    #[command(flatten)]
+    pub run: Run,
+}
+
+/// Sign-ins.
+#[derive(Debug, Args)]
+pub struct SignInOptions {
+    /// How many users take turns.
+    #[arg(long, default_value_t = 10_000, value_parser = count)]
+    pub users: usize,
+    /// How many are on their way in at a time.
+    #[arg(long, default_value_t = 64, value_parser = count)]
+    pub at_once: usize,
     /// Where and how long.
     #[command(flatten)]
     pub run: Run,

@@ -33,6 +33,11 @@ fn main() -> ExitCode {
             let server = target.pid.ok_or("say --pid: whose memory is it?")?;
             workload::idle(target.address, &target.users(idle.connections)?, server, idle.run.duration)
         }),
+        Command::SignIn(options) => run(&options.run, |target| {
+            let server = target.pid.ok_or("say --pid: whose CPU time is it?")?;
+            let users = target.users(options.users)?;
+            workload::sign_in(target.address, &users, options.at_once, options.run.duration, server)
+        }),
         Command::People(people) => make_people(&people),
         Command::Reconnect(reconnect) => {
             run(&reconnect.run, |target| reconnect_all(target, reconnect.circle(), reconnect.within))

@@ -2,13 +2,16 @@
 //!
 //! They need mounts of their own, in a mount namespace. `scripts/test` says so and leaves these out where the system allows none.
 
+use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
+use std::time::Instant;
 
 use ringdove_core::wire::Code;
 use tempfile::tempdir;
 
-use crate::broker::{Broker, refused, serve};
+use crate::broker::{Broker, PATIENCE, done, refused, ringdove, serve};
 use crate::client::{Client, text};
 
 /// A broker whose data is in `folder`/data, started after `mount`, a script that sees the folder as `$0`, where only it sees the mount.
@@ -65,5 +68,41 @@ fn a_read_only_data_folder_is_refused_and_keeps_what_it_has() {
     let broker = Broker::on(&data);
     let mut ann = Client::resume(broker.address, &ann.identity(), None);
     assert_eq!(ann.sync(0).len(), 1);
+    broker.stop();
+}
+
+/// The tables in SQL have a small disk of their own, which is full: chat goes on, and when there is room again they are right.
+#[test]
+fn a_full_disk_under_sqlite_costs_lag_and_nothing_else() {
+    let folder = tempdir().unwrap();
+    fs::create_dir(folder.path().join("data")).unwrap();
+    fs::create_dir(folder.path().join("small")).unwrap();
+    symlink("../small/ringdove.sqlite", folder.path().join("data/ringdove.sqlite")).unwrap();
+    let mount = "mount -t tmpfs -o size=3m none \"$0/small\" && head -c 2700k /dev/zero > \"$0/small/filler\"";
+    let mut command = behind(mount, folder.path());
+    command.env("RINGDOVE_JOURNAL_SYNC_EVERY", "10ms");
+    let broker = Broker::start(command);
+    // as the broker sees it
+    let seen = Path::new("/proc").join(broker.pid().to_string()).join("root");
+    let seen = seen.join(folder.path().strip_prefix("/").unwrap());
+    let people: String = (0..2_000).map(|nth| format!("{{\"handle\":\"dove{nth}\"}}\n")).collect();
+    let file = folder.path().join("people.jsonl");
+    fs::write(&file, people).unwrap();
+    let data = folder.path().join("data");
+    done(ringdove(["import", "accounts"]).arg(&file).arg("--data").arg(&data));
+    broker.hear("full");
+    let mut ann = Client::register(broker.address, "ann");
+    ann.send(text(ann.welcome.user, 1, "chat goes on")).unwrap();
+    let stats = done(ringdove(["stats", "--data"]).arg(&data));
+    assert!(stats.contains("failing since"), "{stats}");
+    fs::remove_file(seen.join("small/filler")).unwrap();
+    broker.hear("the database is there again");
+    let up_to_date = || done(ringdove(["stats", "--data"]).arg(&data)).contains("up to date");
+    let begin = Instant::now();
+    while !up_to_date() {
+        assert!(begin.elapsed() < PATIENCE, "the tables stay behind");
+    }
+    let said = done(ringdove(["sql", "verify", "--data"]).arg(seen.join("data")));
+    assert!(said.contains("2001 accounts"), "{said}");
     broker.stop();
 }
