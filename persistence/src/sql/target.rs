@@ -22,8 +22,16 @@ pub enum Sql {
     Off,
     /// A file in the data folder.
     Sqlite,
-    /// A Postgres, by its URL. Anything secret in it is not shown.
-    Postgres(Box<::postgres::Config>),
+    /// A Postgres.
+    Postgres(Box<Server>),
+}
+
+/// A Postgres, by its URL.
+#[derive(Clone, Debug)]
+pub struct Server {
+    config: ::postgres::Config,
+    /// The URL without its password.
+    shown: String,
 }
 
 impl FromStr for Sql {
@@ -40,7 +48,7 @@ impl FromStr for Sql {
                 if config.get_password() == Some(MASKED.as_bytes()) {
                     return Err("its password was masked when it was printed: put the real one in its place".into());
                 }
-                Ok(Self::Postgres(Box::new(config)))
+                Ok(Self::Postgres(Box::new(Server { config, shown: masked(text) })))
             }
             _ => Err("it is none of sqlite, off, postgres://USER:PASSWORD@HOST:PORT/DATABASE".into()),
         }
@@ -52,26 +60,33 @@ impl fmt::Display for Sql {
         match self {
             Self::Off => f.write_str("off"),
             Self::Sqlite => f.write_str("sqlite"),
-            Self::Postgres(config) => {
-                f.write_str("postgres://")?;
-                if let Some(user) = config.get_user() {
-                    match config.get_password() {
-                        Some(_) => write!(f, "{user}:{MASKED}@")?,
-                        None => write!(f, "{user}@")?,
-                    }
-                }
-                let hosts = config.get_hosts().iter().map(|host| match host {
-                    ::postgres::config::Host::Tcp(name) => name.clone(),
-                    ::postgres::config::Host::Unix(path) => path.display().to_string(),
-                });
-                f.write_str(&hosts.collect::<Vec<_>>().join(","))?;
-                if let [port, ..] = config.get_ports() {
-                    write!(f, ":{port}")?;
-                }
-                write!(f, "/{}", config.get_dbname().unwrap_or_default())
-            }
+            Self::Postgres(server) => f.write_str(&server.shown),
         }
     }
+}
+
+/// A URL with something else in place of its password, which stands behind the user's name or among the parameters.
+fn masked(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    let (authority, behind) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    let authority = match authority.rsplit_once('@') {
+        Some((user, host)) => match user.split_once(':') {
+            Some((name, _)) => format!("{name}:{MASKED}@{host}"),
+            None => authority.to_owned(),
+        },
+        None => authority.to_owned(),
+    };
+    let behind = match behind.split_once('?') {
+        Some((path, parameters)) => {
+            let shown = parameters.split('&').map(|pair| match pair.split_once('=') {
+                Some(("password", _)) => format!("password={MASKED}"),
+                _ => pair.to_owned(),
+            });
+            format!("{path}?{}", shown.collect::<Vec<_>>().join("&"))
+        }
+        None => behind.to_owned(),
+    };
+    format!("{scheme}://{authority}{behind}")
 }
 
 /// A database that can be opened, again and again.
@@ -87,7 +102,7 @@ impl Target {
         match sql {
             Sql::Off => None,
             Sql::Sqlite => Some(Self::Sqlite(data.join(FILE))),
-            Sql::Postgres(config) => Some(Self::Postgres(config.clone())),
+            Sql::Postgres(server) => Some(Self::Postgres(Box::new(server.config.clone()))),
         }
     }
 
@@ -114,9 +129,11 @@ mod tests {
     fn a_password_is_never_shown() {
         let sql: Sql = "postgres://dove:s3cret@db.example:5433/chat".parse().unwrap();
         assert_eq!(sql.to_string(), "postgres://dove:(masked)@db.example:5433/chat");
+        let sql: Sql = "postgres://dove@db.example/chat?password=s3cret&options=-csearch_path%3Dx".parse().unwrap();
+        assert_eq!(sql.to_string(), "postgres://dove@db.example/chat?password=(masked)&options=-csearch_path%3Dx");
         let wrong = "postgres://dove:s3cret@db.example:notaport/chat".parse::<Sql>().unwrap_err();
         assert!(!wrong.contains("s3cret"), "{wrong}");
-        for text in ["off", "sqlite"] {
+        for text in ["off", "sqlite", "postgres://dove@%2Fvar%2Frun/chat?connect_timeout=3"] {
             assert_eq!(text.parse::<Sql>().unwrap().to_string(), text);
         }
         assert!(sql.to_string().parse::<Sql>().unwrap_err().contains("masked"), "what was printed is no password");
