@@ -49,7 +49,9 @@ pub fn sign_in(
     server: u32,
 ) -> Result<Report, String> {
     if users.len() < 2 * at_once {
-        return Err("there have to be twice as many users as sign in at once: one on two connections is replaced".into());
+        return Err(
+            "there have to be twice as many users as sign in at once: one on two connections is replaced".into()
+        );
     }
     let poll = Poll::new().map_err(|error| error.to_string())?;
     let callers = (0..at_once).map(|_| None).collect();

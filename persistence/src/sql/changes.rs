@@ -3,8 +3,7 @@
 //! A portion holds at most one change of each row and step, and its steps run in the order of [`Step`]; whatever would have to run before
 //! something that is in the portion already begins a new one. So most batches are a single portion with few statements, and none is wrong.
 
-use std::collections::HashMap;
-
+use hashbrown::HashMap;
 use prost::Message;
 use ringdove_core::engine::Unreadable;
 use ringdove_core::ids::Time;
@@ -151,16 +150,9 @@ impl Changes {
             }
             Event::AccountDeleted(deleted) => self.account_deleted(at, &deleted),
             Event::DeviceAdded(log::DeviceAdded { user, device, token, name, kind }) => {
-                let kind = Kind::try_from(kind as i32).unwrap_or_default().as_str_name();
-                let values = [
-                    user.into(),
-                    u64::from(device).into(),
-                    (&*name).into(),
-                    kind.into(),
-                    Value::Bytes(token),
-                    at.clone(),
-                    at,
-                ];
+                let kind = Value::Word(Kind::try_from(kind as i32).unwrap_or_default().as_str_name());
+                let values =
+                    [user.into(), u64::from(device).into(), (&*name).into(), kind, Value::Bytes(token), at.clone(), at];
                 self.put(Step::DeviceAdded, Row::Device(user, device), values);
             }
             Event::DeviceRemoved(log::DeviceRemoved { user, device }) => {
@@ -172,7 +164,7 @@ impl Changes {
             Event::ContactsImported(imported) => {
                 for contact in imported.contacts {
                     let row = Row::Contact(imported.from, contact);
-                    let state = Contact::Accepted.as_str_name().into();
+                    let state = Value::Word(Contact::Accepted.as_str_name());
                     self.put(Step::ContactsAdded, row, [imported.from.into(), contact.into(), state, at.clone()]);
                 }
             }
@@ -222,7 +214,7 @@ impl Changes {
             let values = [
                 owner.into(),
                 contact.into(),
-                side.state.map(|state| state.as_str_name()).into(),
+                side.state.map_or(Value::Null, |state| Value::Word(state.as_str_name())),
                 side.asked_by_them.into(),
                 side.blocked.into(),
                 side.greeting.into(),
@@ -246,7 +238,7 @@ impl Changes {
             let values = [
                 group.into(),
                 member.user.into(),
-                member.role().as_str_name().into(),
+                Value::Word(member.role().as_str_name()),
                 (&*member.nickname).into(),
                 member.muted_until.into(),
                 at.clone(),

@@ -147,6 +147,7 @@ impl ToSql for Value {
             Self::Null => Ok(IsNull::Yes),
             Self::Number(number) => number.to_sql(of, out),
             Self::Text(text) => text.to_sql(of, out),
+            Self::Word(word) => word.to_sql(of, out),
             Self::Flag(flag) => flag.to_sql(of, out),
             Self::Bytes(bytes) => bytes.to_sql(of, out),
         }
@@ -165,7 +166,11 @@ impl Value {
     }
 
     fn text(&self) -> Option<&str> {
-        if let Self::Text(text) = self { Some(text) } else { None }
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Word(word) => Some(word),
+            _ => None,
+        }
     }
 
     const fn flag(&self) -> Option<bool> {

@@ -132,6 +132,7 @@ impl ToSql for Value {
             Self::Null => ValueRef::Null,
             Self::Number(number) => ValueRef::Integer(*number),
             Self::Text(text) => ValueRef::Text(text.as_bytes()),
+            Self::Word(word) => ValueRef::Text(word.as_bytes()),
             Self::Flag(flag) => ValueRef::Integer((*flag).into()),
             Self::Bytes(bytes) => ValueRef::Blob(bytes),
         };

@@ -19,6 +19,8 @@ pub(super) enum Value {
     Null,
     Number(i64),
     Text(String),
+    /// A text that is one of a few.
+    Word(&'static str),
     Flag(bool),
     Bytes(Vec<u8>),
 }

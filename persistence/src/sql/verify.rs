@@ -123,6 +123,7 @@ fn differs(column: &str, is: &Value, should: &Value) -> String {
         Value::Null => "nothing".to_owned(),
         Value::Number(number) => number.to_string(),
         Value::Text(text) => format!("{text:?}"),
+        Value::Word(word) => format!("{word:?}"),
         Value::Flag(flag) => flag.to_string(),
         Value::Bytes(bytes) => format!("{} bytes", bytes.len()),
     };
