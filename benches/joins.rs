@@ -272,9 +272,9 @@ fn subject(circle: &Circle, question: usize, dice: &mut Dice) -> (u64, u64) {
 fn ask_memory(state: &State, question: usize, (user, other): (u64, u64), found: &mut Vec<u32>) {
     found.clear();
     match question {
-        0 => state.mutual(UserId::nth(user), UserId::nth(other), |id| found.push(id)),
-        1 => state.contacts_online(UserId::nth(user), |id| found.push(id)),
-        _ => drop(state.known(UserId::nth(user), GroupId::nth(other), |id| found.push(id))),
+        0 => state.mutual(UserId::nth(user), UserId::nth(other), found),
+        1 => state.contacts_online(UserId::nth(user), found),
+        _ => drop(state.known(UserId::nth(user), GroupId::nth(other), found)),
     }
 }
 

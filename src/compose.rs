@@ -24,7 +24,7 @@ use ringdove_io::{
     ReactorConfig, Seams, page_queue,
 };
 use ringdove_persistence::{
-    Durability, Fault, FileStorage, Opened, Options, Projector, Storage, Ties, open_memory, project, recover,
+    Durability, Fault, FileStorage, Opened, Options, Storage, Ties, open_memory, project, recover,
 };
 
 use crate::config::{Config, Registration, Threads, Writing};
@@ -152,8 +152,8 @@ pub fn run(config: &Config, connections: u32) -> Result<Broker, String> {
             let projected = Arc::new(Projected::default());
             projected.say("off");
             let projector = project(&config.sql, &config.data, &opened, Arc::clone(&projected));
-            let projector = projector.map_err(|error| error.to_string())?;
-            build(config, connections, doors, jwt, state, opened, (projected, projector))
+            let projecting = projector.map(Projecting::start).transpose()?;
+            build(config, connections, doors, jwt, state, opened, (projected, projecting))
         }
     }
 }
@@ -165,7 +165,7 @@ fn build<S: Storage>(
     jwt: Option<Arc<JwtKeys>>,
     state: State,
     opened: Opened<S>,
-    (projected, projector): (Arc<Projected>, Option<Projector<S>>),
+    (projected, projecting): (Arc<Projected>, Option<Projecting>),
 ) -> Result<Broker, String> {
     let words = |error: io::Error| error.to_string();
     let cores = thread::available_parallelism().map_or(1, usize::from);
@@ -280,7 +280,6 @@ fn build<S: Storage>(
         let spin = if nth < hot { config.idle } else { Duration::ZERO };
         threads.push(start(crew, Idle { spin }).map_err(words)?);
     }
-    let projecting = projector.map(Projecting::start).transpose().map_err(words)?;
     let close = Box::new(move || opened.close().map_err(|error| error.to_string()));
     Ok(Broker { threads, bells, shutdown, passwords, projecting, close, address })
 }

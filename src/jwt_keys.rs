@@ -39,9 +39,9 @@ pub fn read(config: &Config) -> Result<Option<JwtKeys>, String> {
         let wrong = |why| format!("jwt.eddsa: {}: {why}", path.display());
         keys = keys.with_public_key(kid.clone(), read_file(path).map_err(wrong)?.as_bytes()).map_err(wrong)?;
     }
-    if jwt.create && config.registration == Registration::Open {
+    if config.registration == Registration::Open {
         tracing::warn!(
-            "jwt.create with open registration: a stranger can take the handle of somebody who has not signed in yet"
+            "jwt with open registration: a stranger can take the handle of somebody who has not signed in yet"
         );
     }
     Ok(Some(keys))

@@ -71,6 +71,13 @@ pub(crate) struct Taken {
     registration: Option<u64>,
 }
 
+impl Taken {
+    /// What a registration took; nothing for a sign-in.
+    pub(crate) fn of_registration(self) -> Self {
+        Self { registration: self.registration, ..Self::default() }
+    }
+}
+
 impl Attempts {
     /// Nobody has tried anything yet.
     pub fn new(limits: AttemptLimits) -> Self {

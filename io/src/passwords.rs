@@ -12,6 +12,7 @@ use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, PasswordVerifier, Version};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use ringdove_core::ids::ConnectionId;
+use ringdove_core::wire::names::HASH;
 use zeroize::Zeroizing;
 
 use crate::jwt::JwtKeys;
@@ -56,14 +57,9 @@ pub(crate) enum Renewed {
     Failed,
 }
 
-/// A password's length, in bytes.
-pub(crate) const SECRET: std::ops::RangeInclusive<usize> = 8..=1024;
-
 /// What one check of an imported password may cost: memory in KiB, passes and lanes, each at most. A check runs again and again, whenever
 /// its owner signs in.
 const IMPORTED: (u32, u32, u32) = (256 * 1024, 16, 16);
-/// Bytes of an imported hash in PHC form at most.
-const IMPORTED_BYTES: usize = 256;
 
 /// Whether `secret` is a password hash that can be taken over from another system: argon2id of the present version in PHC form, with salt
 /// and hash, that a worker can check at a bounded cost.
@@ -76,7 +72,7 @@ pub(crate) fn is_importable(secret: &str) -> bool {
         let is_argon2id = hash.algorithm.as_str() == "argon2id" && hash.version == Some(Version::V0x13 as u32);
         Some(cheap && is_argon2id && hash.salt.is_some() && hash.hash.is_some())
     };
-    secret.len() <= IMPORTED_BYTES && checkable() == Some(true)
+    secret.len() <= HASH && checkable() == Some(true)
 }
 
 struct Order {

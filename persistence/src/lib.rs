@@ -19,4 +19,6 @@ pub use journal::{
 pub use recovery::{
     JournalError, Opened, Options, Report, Visited, dump, journal_is_there, open_memory, recover, repair, verify, visit,
 };
-pub use sql::{Comparison, Projection, Projector, RebuildError, Sql, SqlError, compare, project, projection, rebuild};
+pub use sql::{
+    Comparison, Projection, Projector, RebuildError, Sql, SqlError, Watch, compare, project, projection, rebuild,
+};

@@ -2,10 +2,9 @@
 
 use std::io::{self, BufRead, IsTerminal};
 
-use super::commands::Password;
+use ringdove_core::wire::names::PASSWORD;
 
-/// Lengths of a password, in bytes.
-const LENGTHS: std::ops::RangeInclusive<usize> = 8..=1024;
+use super::commands::Password;
 
 impl Password {
     /// The password; empty: none is wanted.
@@ -18,10 +17,10 @@ impl Password {
         }
         let secret = if self.password_stdin { from_input(io::stdin().lock())? } else { prompted(whose)? };
         // an empty one would mean none at all
-        if LENGTHS.contains(&secret.len()) {
+        if PASSWORD.contains(&secret.len()) {
             Ok(secret)
         } else {
-            Err(format!("a password has {} to {} bytes; `--no-password` means none", LENGTHS.start(), LENGTHS.end()))
+            Err(format!("a password has {} to {} bytes; `--no-password` means none", PASSWORD.start(), PASSWORD.end()))
         }
     }
 }
@@ -30,7 +29,7 @@ impl Password {
 fn from_input(input: impl BufRead) -> Result<String, String> {
     let mut line = Vec::new();
     // one byte more than fits, and the line's end
-    input.take(*LENGTHS.end() as u64 + 3).read_until(b'\n', &mut line).map_err(|error| error.to_string())?;
+    input.take(*PASSWORD.end() as u64 + 3).read_until(b'\n', &mut line).map_err(|error| error.to_string())?;
     let line = String::from_utf8(line).map_err(|_| "the password is not UTF-8".to_owned())?;
     let line = line.strip_suffix('\n').unwrap_or(&line);
     Ok(line.strip_suffix('\r').unwrap_or(line).to_owned())
@@ -51,7 +50,7 @@ mod tests {
 
     fn read(input: &[u8]) -> Result<String, String> {
         let secret = from_input(input)?;
-        if LENGTHS.contains(&secret.len()) { Ok(secret) } else { Err(secret.len().to_string()) }
+        if PASSWORD.contains(&secret.len()) { Ok(secret) } else { Err(secret.len().to_string()) }
     }
 
     #[test]

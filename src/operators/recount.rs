@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
-use std::io::IsTerminal;
 use std::path::Path;
 
-use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+use indicatif::HumanCount;
 use ringdove_core::ids::Position;
 use ringdove_core::record::SEGMENT_HEADER;
 use ringdove_core::wire::admin::Figures;
@@ -15,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::door::{Door, Failure};
 use super::paper::{Paper, Table, pair, time};
+use crate::terminal::progress_bar;
 
 /// Sessions and users at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -125,14 +125,15 @@ pub(super) fn run(data: &Path, as_json: bool) -> Result<(), String> {
     }
     paper.finish()?;
     if tally.contradictions > 0 {
-        return Err(format!("the journal contradicts itself {} times: this is a bug", tally.contradictions));
+        let why = if visited.redacted > 0 { "records were redacted, which may be why" } else { "this is a bug" };
+        return Err(format!("the journal contradicts itself {} times: {why}", tally.contradictions));
     }
     verdict.unwrap_or(Ok(()))
 }
 
 fn count(data: &Path, live: Option<&Figures>) -> Result<(Tally, Visited), String> {
     let mut tally = Tally::default();
-    let bar = progress_bar();
+    let bar = progress_bar("reading the journal {bar:30} {pos}/{len} segments, {eta} left");
     let limit = live.map_or(Position(u64::MAX), |live| Position(live.at));
     let visited = visit(
         data,
@@ -213,14 +214,6 @@ fn to_json(tally: &Tally, visited: &Visited, live: Option<&Figures>) -> Value {
         "broker": live.map(|live| json!({"sessions": live.sessions, "online": live.online, "at": live.at})),
         "agrees": live.map(|live| compare(tally, live).is_ok()),
     })
-}
-
-fn progress_bar() -> ProgressBar {
-    if !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let style = ProgressStyle::with_template("reading the journal {bar:30} {pos}/{len} segments, {eta} left");
-    ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 #[cfg(test)]

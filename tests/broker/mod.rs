@@ -85,7 +85,16 @@ impl Broker {
 
     /// Waits for a line with these words.
     pub fn hear(&self, words: &str) {
-        while !self.lines.recv_timeout(PATIENCE).expect("it says something").contains(words) {}
+        self.hear_all(words);
+    }
+
+    /// Waits for a line with these words, and returns all up to it.
+    pub fn hear_all(&self, words: &str) -> Vec<String> {
+        let mut lines = Vec::new();
+        while lines.last().is_none_or(|line: &String| !line.contains(words)) {
+            lines.push(self.lines.recv_timeout(PATIENCE).expect("it says something"));
+        }
+        lines
     }
 
     /// Sends a signal.

@@ -96,30 +96,34 @@ fn postgres_is_killed_in_the_middle_of_transactions() {
     let folder = tempdir().unwrap();
     let sql = server.url("chat");
     let broker = Broker::start(serve_with(folder.path(), &sql));
-    let data = folder.path().to_owned();
+    let (data, killed) = (folder.path().to_owned(), Arc::new(AtomicBool::new(false)));
+    let enough = Arc::clone(&killed);
     let import = spawn(move || {
-        for wave in 0..6 {
-            Door::of(&data).import(&format!("wave{wave}x"), 4_000);
+        let mut waves = 0;
+        while !enough.load(Ordering::Relaxed) {
+            Door::of(&data).import(&format!("wave{waves}x"), 2_000);
+            waves += 1;
         }
+        waves
     });
-    let mut in_transaction = 0;
-    let begin = Instant::now();
-    while in_transaction < 4 && begin.elapsed() < 2 * PATIENCE {
-        let busy = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'ringdove' AND state <> 'idle' AND xact_start IS NOT NULL";
-        let row = server.client("postgres").query_one(busy, &[]).expect("it runs");
-        if row.get::<_, i64>(0) == 0 && !import.is_finished() {
-            continue;
+    for _ in 0..4 {
+        let begin = Instant::now();
+        let busy = "SELECT 1 FROM pg_stat_activity WHERE application_name = 'ringdove' AND state <> 'idle' AND xact_start IS NOT NULL";
+        let mut client = server.client("postgres");
+        while client.query(busy, &[]).expect("it runs").is_empty() {
+            assert!(begin.elapsed() < 2 * PATIENCE, "nothing is written");
         }
-        in_transaction += 1;
         server.kill();
         broker.hear("the tables fall behind");
         server.start_again();
         broker.hear("the database is there again");
     }
-    import.join().expect("the import goes on");
+    killed.store(true, Ordering::Relaxed);
+    let waves = import.join().expect("the import goes on");
     let mut door = Door::of(folder.path());
-    assert_eq!(door.caught_up().accounts, 24_000);
-    assert!(verify(folder.path(), &sql).contains("24000 accounts, 24000 devices, 23994 contacts"));
+    assert_eq!(door.caught_up().accounts, waves * 2_000);
+    let rows = format!("{0} accounts, {0} devices, {1} contacts", waves * 2_000, waves * 1_999);
+    assert!(verify(folder.path(), &sql).contains(&rows), "{rows}");
     broker.stop();
 }
 
@@ -182,6 +186,84 @@ fn postgres_that_is_slow_or_read_only_costs_lag_and_nothing_else() {
     somebody.batch_execute(terminate).unwrap();
     door.caught_up();
     assert!(verify(folder.path(), &sql).contains("211 accounts"));
+    broker.stop();
+}
+
+/// A server that takes connections and says nothing holds up neither the start, nor the chat, nor the end.
+#[test]
+fn postgres_that_does_not_answer_holds_nothing_up() {
+    let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let folder = tempdir().unwrap();
+    let sql = format!("postgres://postgres@{}/chat", mute.local_addr().unwrap());
+    let broker = Broker::start(serve_with(folder.path(), &sql));
+    assert!(broker.said.iter().any(|line| line.contains("the database does not answer")), "{:?}", broker.said);
+    let mut ann = Client::register(broker.address, "ann");
+    ann.send(text(ann.welcome.user, 1, "chat goes on")).unwrap();
+    broker.hear("the tables are behind the journal");
+    let figures = Door::of(folder.path()).figures();
+    assert!(figures.sql.starts_with("behind for"), "{}", figures.sql);
+    broker.stop();
+}
+
+/// The schema is dropped under it, and comes back; somebody else's lock in the name of this journal is waited for.
+#[test]
+fn postgres_whose_schema_is_gone_or_locked_costs_lag_and_nothing_else() {
+    let server = Postgres::start();
+    let folder = tempdir().unwrap();
+    let sql = server.url("chat");
+    let broker = Broker::start(serve_with(folder.path(), &sql));
+    let mut door = Door::of(folder.path());
+    door.import("dove", 10);
+    door.caught_up();
+    let mut somebody = server.client("chat");
+    somebody.batch_execute("DROP SCHEMA public CASCADE").unwrap();
+    door.import("owl", 10);
+    broker.hear("no schema of the search_path exists");
+    somebody.batch_execute("CREATE SCHEMA public").unwrap();
+    broker.hear("the database is there again");
+    door.caught_up();
+    assert!(verify(folder.path(), &sql).contains("20 accounts"));
+    broker.stop();
+
+    somebody.batch_execute("SELECT pg_advisory_lock(x'524456'::int, hashtext('public'))").unwrap();
+    let broker = Broker::start(serve_with(folder.path(), &sql));
+    assert!(
+        broker.said.iter().any(|line| line.contains("a connection from before still holds it")),
+        "{:?}",
+        broker.said
+    );
+    Door::of(folder.path()).import("hen", 10);
+    somebody.batch_execute("SELECT pg_advisory_unlock_all()").unwrap();
+    broker.hear("the database is there again");
+    Door::of(folder.path()).caught_up();
+    assert!(verify(folder.path(), &sql).contains("30 accounts"));
+    broker.stop();
+}
+
+/// What stands in rows is for the tables alone: not for the log, whatever its level, and not for `stats`.
+#[test]
+fn postgres_that_refuses_a_row_tells_nobody_what_is_in_it() {
+    let server = Postgres::start();
+    let folder = tempdir().unwrap();
+    let sql = server.url("chat");
+    let mut command = serve_with(folder.path(), &sql);
+    command.args(["--log-level", "trace"]);
+    let broker = Broker::start(command);
+    let mut door = Door::of(folder.path());
+    Client::register(broker.address, "ann");
+    door.caught_up();
+    let mut somebody = server.client("chat");
+    somebody.batch_execute("ALTER TABLE accounts ADD CONSTRAINT picky CHECK (handle <> 'bob')").unwrap();
+    Client::register(broker.address, "bob");
+    let said = broker.hear_all("picky");
+    assert!(!door.figures().sql.contains("argon2"), "{}", door.figures().sql);
+    somebody.batch_execute("ALTER TABLE accounts DROP CONSTRAINT picky").unwrap();
+    let said = [said, broker.hear_all("the database is there again")].concat();
+    door.caught_up();
+    assert!(verify(folder.path(), &sql).contains("2 accounts"));
+    assert_eq!(said.iter().find(|line| line.contains("argon2") || line.contains("$v=19")), None);
+    // once, and not at every attempt
+    assert_eq!(said.iter().filter(|line| line.contains("picky")).count(), 1, "{said:#?}");
     broker.stop();
 }
 

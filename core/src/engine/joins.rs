@@ -12,26 +12,27 @@ pub(super) struct Viewer<'a> {
 }
 
 impl State {
-    /// Hands the places of the contacts that two users have in common to `each`, growing.
-    pub fn mutual(&self, one: UserId, other: UserId, mut each: impl FnMut(u32)) {
+    /// Adds the places of the contacts that two users have in common to `out`, growing.
+    pub fn mutual(&self, one: UserId, other: UserId, out: &mut Vec<u32>) {
         if let (Some(one), Some(other)) = (self.account(one), self.account(other)) {
-            one.contacts.mutual(&other.contacts, &mut each);
+            one.contacts.mutual(&other.contacts, out);
         }
     }
 
-    /// Hands the places of a user's contacts who are online, and show it to the user, to `each`, growing.
-    pub fn contacts_online(&self, user: UserId, mut each: impl FnMut(u32)) {
+    /// Adds the places of a user's contacts who are online, and show it to the user, to `out`, growing.
+    pub fn contacts_online(&self, user: UserId, out: &mut Vec<u32>) {
         if let Some(account) = self.account(user) {
             let me = Viewer { id: user, contacts: &account.contacts };
-            self.online_among(me, 0).for_each(|(id, _)| each(id));
+            out.extend(self.online_among(me, 0).map(|(id, _)| id));
         }
     }
 
-    /// Hands the places of a group's members who are contacts of a member to `each`, growing. False: that is no member.
-    pub fn known(&self, user: UserId, group: GroupId, mut each: impl FnMut(u32)) -> bool {
+    /// Adds the places of a group's members who are contacts of a member to `out`, growing. False: that is no member.
+    pub fn known(&self, user: UserId, group: GroupId, out: &mut Vec<u32>) -> bool {
         let group = self.group(group).filter(|group| group.member(user).is_some());
         let (Some(group), Some(account)) = (group, self.account(user)) else { return false };
-        group.member_ids().filter_map(place).filter(|id| account.contacts.has(*id)).for_each(&mut each);
+        let members: Vec<u32> = group.member_ids().filter_map(place).collect();
+        account.contacts.among(&members, out);
         true
     }
 

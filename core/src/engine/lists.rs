@@ -107,14 +107,14 @@ impl State {
             return Err(not_found);
         }
         let mut ids = Vec::new();
-        self.mutual(me.id, other, |id| ids.push(id));
+        self.mutual(me.id, other, &mut ids);
         self.add_all(me, &ids, after, page);
         Ok(())
     }
 
     fn known_members(&self, me: Viewer<'_>, group: GroupId, after: u32, page: &mut Page) -> Result<(), Refusal> {
         let mut ids = Vec::new();
-        if !self.known(me.id, group, |id| ids.push(id)) {
+        if !self.known(me.id, group, &mut ids) {
             return Err(Refusal::of(Code::NotFound).field("known"));
         }
         self.add_all(me, &ids, after, page);

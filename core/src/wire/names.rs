@@ -4,6 +4,10 @@
 pub const HANDLE: std::ops::RangeInclusive<usize> = 3..=64;
 /// Longest name to show, in bytes.
 pub const NAME: usize = 64;
+/// Lengths of a password, in bytes.
+pub const PASSWORD: std::ops::RangeInclusive<usize> = 8..=1024;
+/// Longest hash of a password, in bytes: argon2id in PHC form with a salt of any usual length.
+pub const HASH: usize = 256;
 /// Longest name of a device, in bytes.
 pub const DEVICE_NAME: usize = 64;
 

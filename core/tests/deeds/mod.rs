@@ -26,7 +26,7 @@ pub enum Deed {
     Closed { by: u32 },
     Import { handles: Vec<String> },
     Contact { by: u32, key: u64, to: u64, state: i32, remark: String },
-    Profile { by: u32, key: u64, name: String },
+    Profile { by: u32, key: u64, name: String, status: Option<String> },
     Presence { by: u32, state: u32 },
     Get { by: u32, what: get::What, since: u64 },
     Tick { at: u64 },
@@ -90,7 +90,8 @@ pub fn deed() -> impl Strategy<Value = Deed> {
         1 => prop::collection::vec("[p-q][0-9]{1,3}", 0..4).prop_map(|handles| Deed::Import { handles }),
         6 => (0..8_u32, 0..12_u64, 1..PEOPLE + 2, 0..8_i32, "[a-b]{0,1}")
             .prop_map(|(by, key, to, state, remark)| Deed::Contact { by, key, to, state, remark }),
-        1 => (0..8_u32, 0..12_u64, "[a-c]{1,3}").prop_map(|(by, key, name)| Deed::Profile { by, key, name }),
+        1 => (0..8_u32, 0..12_u64, "[a-c]{1,3}", proptest::option::of("[a-c]{0,2}"))
+            .prop_map(|(by, key, name, status)| Deed::Profile { by, key, name, status }),
         1 => (0..8_u32, 1..5_u32).prop_map(|(by, state)| Deed::Presence { by, state }),
         1 => (0..8_u32, reading(), 0..9_u64).prop_map(|(by, what, since)| Deed::Get { by, what, since }),
         2 => (0..100_000_u64).prop_map(|at| Deed::Tick { at }),
@@ -159,8 +160,8 @@ pub fn put(bench: &mut Bench, request: u32, deed: &Deed) {
             let change = contact(v1::ContactChange { state, remark, ..v1::ContactChange::default() });
             bench.put(by, request, Command::ChangeContact { key: Key(key), to: To::User(UserId::nth(to)) }, &change);
         }
-        Deed::Profile { by, key, name } => {
-            let change = v1::ProfileChange { name: Some(name), ..v1::ProfileChange::default() };
+        Deed::Profile { by, key, name, status } => {
+            let change = v1::ProfileChange { name: Some(name), status, ..v1::ProfileChange::default() };
             let content = v1::Entry { profile_change: Some(change), ..v1::Entry::default() };
             let content = prost::Message::encode_to_vec(&content);
             bench.put(by, request, Command::ChangeProfile { key: Key(key) }, &content);

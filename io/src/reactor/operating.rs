@@ -5,14 +5,14 @@ use ringdove_core::ids::{ConnectionId, DeviceId, UserId};
 use ringdove_core::rings::{AnswerBody, Command, Imported};
 use ringdove_core::wire::admin::admin_frame::Request;
 use ringdove_core::wire::admin::change::What;
-use ringdove_core::wire::names::{NAME, is_handle, is_line};
+use ringdove_core::wire::names::{NAME, PASSWORD, is_handle, is_line};
 use ringdove_core::wire::{Code, Refusal, admin, frame};
 use zeroize::Zeroizing;
 
 use super::Edge;
 use super::reading::Step;
 use crate::connection::{Aside, Tokens};
-use crate::passwords::{Job, SECRET, is_importable};
+use crate::passwords::{Job, is_importable};
 use crate::tokens;
 
 /// Accounts that one import may make.
@@ -57,7 +57,7 @@ impl Edge {
 
     /// Has the password in a request hashed first. The engine never sees one.
     fn hash_for_operator(&mut self, key: u32, id: u32, request: Request, password: Zeroizing<String>) -> Step {
-        if !SECRET.contains(&password.len()) {
+        if !PASSWORD.contains(&password.len()) {
             self.refuse_operator(key, id, &Refusal::of(Code::Invalid).field("secret"));
         } else if !self.order(key, Job::Hash { password }) {
             self.refuse_operator(key, id, &Refusal::of(Code::Busy));

@@ -8,6 +8,7 @@
 
 use ringdove_core::ids::ConnectionId;
 use ringdove_core::rings::{Challenge, Command, NewSecret};
+use ringdove_core::wire::names::PASSWORD;
 use ringdove_core::wire::{Code, Refusal, v1};
 use zeroize::Zeroizing;
 
@@ -16,7 +17,7 @@ use super::output::put_refusal;
 use super::reading::Step;
 use crate::attempts::Taken;
 use crate::config::BUSY_RETRY_MS;
-use crate::passwords::{Job, Renewed, SECRET};
+use crate::passwords::{Job, Renewed};
 
 /// A password that is being changed.
 pub(super) struct Renewal {
@@ -35,9 +36,9 @@ impl Edge {
         let (old, new) = (Zeroizing::new(asked.old), Zeroizing::new(asked.secret));
         let refused = if id == 0 {
             Some(Refusal::of(Code::Invalid).field("id"))
-        } else if !SECRET.contains(&new.len()) {
+        } else if !PASSWORD.contains(&new.len()) {
             Some(Refusal::of(Code::Invalid).field("secret"))
-        } else if old.len() > *SECRET.end() {
+        } else if old.len() > *PASSWORD.end() {
             Some(Refusal::of(Code::Invalid).field("old"))
         } else if self.renewals.contains_key(&key) {
             Some(Refusal::of(Code::Busy).retry(BUSY_RETRY_MS))
@@ -60,9 +61,8 @@ impl Edge {
     /// The engine has said what the old password is checked against.
     pub(super) fn renew(&mut self, key: u32, challenge: &Challenge) {
         let address = self.connections.get(key as usize).and_then(|connection| connection.address);
-        let taken = self.attempts.take(Some(&challenge.handle), address);
         let Some(renewal) = self.renewals.get_mut(&key) else { return };
-        let taken = match taken {
+        let taken = match self.attempts.take(Some(&challenge.handle), address) {
             Ok(taken) => taken,
             Err(retry_ms) => return self.refuse_renewal(key, Refusal::of(Code::TooMany).retry(retry_ms)),
         };
@@ -83,7 +83,11 @@ impl Edge {
         }
         match renewed {
             Renewed::Wrong => self.refuse_renewal(key, Refusal::of(Code::Unauthenticated).field("old")),
-            Renewed::Failed => self.refuse_renewal(key, Refusal::of(Code::Fault).retry(BUSY_RETRY_MS)),
+            Renewed::Failed => {
+                let taken = self.renewals.get(&key).map(|renewal| renewal.taken);
+                self.attempts.give_back(taken.unwrap_or_default());
+                self.refuse_renewal(key, Refusal::of(Code::Fault).retry(BUSY_RETRY_MS));
+            }
             Renewed::Hashed(secret) => {
                 let Some(renewal) = self.renewals.remove(&key) else { return };
                 self.attempts.succeed(renewal.taken);

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use ringdove_core::ids::{ConnectionId, DeviceId, Epoch, Version};
 use ringdove_core::rings::{Challenge, Command, Register, SignIn, Vouched, Welcome};
-use ringdove_core::wire::names::{DEVICE_NAME, NAME, is_handle, is_line};
+use ringdove_core::wire::names::{DEVICE_NAME, NAME, PASSWORD, is_handle, is_line};
 use ringdove_core::wire::{Code, Refusal, hot, v1};
 use zeroize::Zeroizing;
 
@@ -27,7 +27,7 @@ use crate::config::{ATTEMPTS_RETRY_MS, BUSY_RETRY_MS, Limits};
 use crate::connection::{Attempt, Connection, Stage};
 use crate::counters::Counter;
 use crate::jwt::{JwtKeys, Visitor};
-use crate::passwords::{Job, SECRET};
+use crate::passwords::Job;
 use crate::tokens;
 
 /// The request id under which the engine answers a hello: there is one at a time, and the client's own id may be absent.
@@ -276,7 +276,12 @@ impl Edge {
         let patience = connection.patience;
         let Some(greeting) = connection.greeting() else { return };
         // what was our fault is no attempt
-        greeting.failed += u8::from(!matches!(refusal.code, Code::Busy | Code::Fault));
+        let ours = matches!(refusal.code, Code::Busy | Code::DiskFull | Code::Fault);
+        greeting.failed += u8::from(!ours);
+        if ours {
+            self.attempts.give_back(greeting.taken.of_registration());
+        }
+        greeting.taken = Taken::default();
         greeting.attempt = Attempt::Engine;
         greeting.token = None;
         let waited = now.0.saturating_sub(greeting.asked.0);
@@ -359,7 +364,7 @@ fn look_at_password(password: &v1::Password) -> Result<Asked, Refusal> {
     if !is_handle(&password.handle) {
         return Err(invalid("handle"));
     }
-    if password.secret.len() > *SECRET.end() {
+    if password.secret.len() > *PASSWORD.end() {
         return Err(invalid("secret"));
     }
     Ok(Asked::Password { handle: password.handle.clone(), password: Zeroizing::new(password.secret.clone()) })
@@ -369,7 +374,7 @@ fn look_at_register(password: &v1::Password) -> Result<Asked, Refusal> {
     if !is_handle(&password.handle) {
         return Err(invalid("handle"));
     }
-    if !SECRET.contains(&password.secret.len()) {
+    if !PASSWORD.contains(&password.secret.len()) {
         return Err(invalid("secret"));
     }
     if !is_line(&password.name, NAME) {

@@ -64,7 +64,8 @@ pub fn verify(data: &Path, released: Option<Position>) -> Result<Report, Journal
     })
 }
 
-/// Reads a journal's records in order, in the segments that begin below `limit`; also beside a running broker, but only what that has on disk.
+/// Reads a journal's records in order, in the segments that begin below `limit`. Beside a running broker the caller reads only what that has on
+/// disk: below a position that it has told to be synced, or a checkpoint.
 ///
 /// # Errors
 /// See [`JournalError`].

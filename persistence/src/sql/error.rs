@@ -1,5 +1,8 @@
 //! What can be wrong with SQL.
 
+use std::error::Error;
+
+use postgres::error::DbError;
 use ringdove_core::ids::Position;
 
 /// Why the tables cannot be written.
@@ -73,16 +76,20 @@ pub(super) fn failed<E: std::fmt::Display>(what: &'static str) -> impl Fn(E) -> 
     move |error| SqlError::Failed { what, error: error.to_string() }
 }
 
-/// An error with its causes: the outermost often says little.
-pub(super) fn whole(error: &dyn std::error::Error) -> String {
-    let mut words = error.to_string();
+/// An error with its causes: the outermost often says little. What Postgres says of a row is left out, for hashes stand in rows.
+pub(super) fn whole(error: &(dyn Error + 'static)) -> String {
+    let words = |error: &(dyn Error + 'static)| match error.downcast_ref::<DbError>() {
+        Some(said) => format!("{}: {} ({})", said.severity(), said.message(), said.code().code()),
+        None => error.to_string(),
+    };
+    let mut said = words(error);
     let mut cause = error.source();
     while let Some(inner) = cause {
-        let more = inner.to_string();
-        if !words.contains(&more) {
-            words = format!("{words}: {more}");
+        let more = words(inner);
+        if !said.contains(&more) {
+            said = format!("{said}: {more}");
         }
         cause = inner.source();
     }
-    words
+    said
 }

@@ -2,12 +2,13 @@
 //!
 //! ```text
 //!  target (SQLite file, Postgres) ─▶ store ─▶ schema (migrations)
-//!  projector (thread) ─▶ projection ─▶ tail of the journal ─▶ changes ─▶ steps (statements) ─▶ store
+//!  projector (a thread; lag is told by another one) ─▶ projection ─▶ tail of the journal ─▶ changes ─▶ steps (statements) ─▶ store
 //!  verify ─▶ tables (what the state says), beside what stands there
 //! ```
 
 mod changes;
 mod error;
+mod lag;
 mod postgres;
 mod projection;
 mod projector;
@@ -30,25 +31,22 @@ use crate::recovery::Opened;
 
 pub use error::SqlError;
 pub use projection::Projection;
-pub use projector::Projector;
+pub use projector::{Projector, Watch};
 pub use rebuild::{RebuildError, rebuild};
 pub use target::Sql;
 pub use verify::{Comparison, compare};
 
-/// The projector of a journal that was opened; `None`: there are to be no tables.
-///
-/// # Errors
-/// The database is not this journal's, ahead of it, of a newer version or somebody else's. One that cannot be reached is no error: chat goes
-/// on without it.
+/// The projector of a journal that was opened, which opens the database when it runs. `None`: there are to be no tables.
 pub fn project<S: Storage>(
     sql: &Sql,
     data: &Path,
     opened: &Opened<S>,
     projected: Arc<Projected>,
-) -> Result<Option<Projector<S>>, SqlError> {
-    let Some(target) = target::Target::of(sql, data) else { return Ok(None) };
-    let projection = Projection::new(target, opened.tail(), projection::ROWS);
-    Projector::start(projection, Arc::clone(&opened.progress), projected).map(Some)
+) -> Option<Projector<S>> {
+    let target = target::Target::of(sql, data)?;
+    let rows = target.rows();
+    let projection = Projection::new(target, opened.tail(), rows);
+    Some(Projector::new(projection, Arc::clone(&opened.progress), projected))
 }
 
 /// The tables of a journal, for whoever runs them by hand; a transaction ends once it has `rows` rows. `None`: there are to be none.

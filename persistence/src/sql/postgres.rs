@@ -26,6 +26,11 @@ const SILENCE: Duration = Duration::from_secs(30);
 const LOCK: Duration = Duration::from_secs(3);
 /// Fewer rows are not worth asking whether they may be copied.
 const COPIED: usize = 256;
+/// Nothing may take for ever, and a broker that is gone is to be missed: its lock goes with its session.
+const SESSION: &str =
+    "SET statement_timeout = '2min'; SET lock_timeout = '30s'; SET idle_in_transaction_session_timeout = '1min';
+    SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3;
+    SET client_min_messages = error";
 /// The first half of the lock's key; the second one is the schema's name, hashed.
 const LOCK_CLASS: i32 = 0x0052_4456;
 
@@ -37,9 +42,10 @@ pub(super) struct Postgres {
 }
 
 impl Postgres {
-    pub(super) fn open(config: &Config) -> Result<Self, SqlError> {
+    pub(super) fn open(config: &Config, journal: &str) -> Result<Self, SqlError> {
         let mut opened = Self::open_to_read(config)?;
-        lock(&mut opened.client)?;
+        opened.client.batch_execute(SESSION).map_err(said("setting the connection up"))?;
+        opened.lock(journal)?;
         migrate(&mut opened.client)?;
         Ok(opened)
     }
@@ -53,8 +59,8 @@ impl Postgres {
         config.application_name("ringdove").tcp_user_timeout(SILENCE).keepalives_idle(SILENCE);
         let mut client = config.connect(NoTls).map_err(said("connecting to Postgres"))?;
         let what = said("setting the connection up");
-        let row = client.query_one("SHOW server_encoding", &[]).map_err(&what)?;
-        let encoding: String = row.get(0);
+        let encoding: String =
+            client.query_one("SHOW server_encoding", &[]).and_then(|row| row.try_get(0)).map_err(what)?;
         if encoding != "UTF8" {
             return Err(SqlError::Encoding(encoding));
         }
@@ -68,21 +74,27 @@ impl Postgres {
         let statements = texts.iter().map(|texts| vec![None; texts.len()]).collect();
         Ok(Self { client, texts, statements })
     }
-}
 
-/// One writer for each schema; the lock ends with its connection.
-fn lock(client: &mut Client) -> Result<(), SqlError> {
-    let begin = Instant::now();
-    loop {
-        let sql = "SELECT pg_try_advisory_lock($1, hashtext(current_schema()))";
-        let row = client.query_one(sql, &[&LOCK_CLASS]).map_err(said("taking the lock"))?;
-        if row.get(0) {
-            return Ok(());
+    /// One writer for each schema; the lock ends with its connection.
+    fn lock(&mut self, journal: &str) -> Result<(), SqlError> {
+        let what = "taking the lock";
+        let begin = Instant::now();
+        loop {
+            let sql = "SELECT pg_try_advisory_lock($1, hashtext(current_schema()))";
+            let row = self.client.query_one(sql, &[&LOCK_CLASS]).and_then(|row| row.try_get::<_, Option<bool>>(0));
+            match row.map_err(said(what))? {
+                Some(true) => return Ok(()),
+                Some(false) if begin.elapsed() < LOCK => std::thread::sleep(Duration::from_millis(100)),
+                Some(false) => break,
+                // there is nothing to hash
+                None => return Err(failed(what)("no schema of the search_path exists")),
+            }
         }
-        if begin.elapsed() > LOCK {
-            return Err(SqlError::Taken);
+        // a connection of this broker's that the server has not missed yet; only one process has the data folder
+        match self.checkpoint() {
+            Ok(Some(found)) if found.journal == journal => Err(failed(what)("a connection from before still holds it")),
+            _ => Err(SqlError::Taken),
         }
-        std::thread::sleep(Duration::from_millis(100));
     }
 }
 

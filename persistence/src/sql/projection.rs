@@ -18,8 +18,6 @@ use super::store::{Checkpoint, Store};
 use super::target::Target;
 use crate::journal::{Mark, Storage, Tail};
 
-/// Rows of one transaction that pay; the events of one record stay together.
-pub(super) const ROWS: usize = 32_768;
 /// Records that change no table move the checkpoint after so long, or so many bytes.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
 const CHECKPOINT_BYTES: u64 = 64 << 20;
@@ -56,7 +54,7 @@ impl<S: Storage> Projection<S> {
             return Ok(());
         }
         self.changes.clear();
-        let mut store = self.target.open()?;
+        let mut store = self.target.open(&self.tail.journal())?;
         match store.checkpoint()? {
             Some(found) => found.go_behind(&mut self.tail, end)?,
             None => drop(self.tail.go_behind(None, end)),
@@ -71,7 +69,7 @@ impl<S: Storage> Projection<S> {
     /// # Errors
     /// As the database says.
     pub fn clear(&mut self) -> Result<(), SqlError> {
-        let mut store = self.target.open()?;
+        let mut store = self.target.open(&self.tail.journal())?;
         store.clear()?;
         self.store = Some(store);
         self.changes.clear();
@@ -80,16 +78,13 @@ impl<S: Storage> Projection<S> {
         Ok(())
     }
 
-    /// Projects one transaction's worth of what the journal has below `end`. Returns whether there is more.
+    /// Projects one transaction's worth of what the journal has below `end`. Returns whether there may be more.
     ///
     /// # Errors
     /// After one of them the database is closed: open it again.
     pub fn advance(&mut self, end: Position) -> Result<bool, SqlError> {
         let advanced = self.gather(end).and_then(|more| {
-            let (at, when) = self.checkpoint;
-            let passed = self.tail.next().0.saturating_sub(at.0);
-            let due = passed > CHECKPOINT_BYTES || (passed > 0 && when.elapsed() > CHECKPOINT_EVERY);
-            if !self.changes.is_empty() || due {
+            if !self.changes.is_empty() || is_due(self.tail.next(), self.checkpoint) {
                 self.write()?;
             }
             Ok(more)
@@ -109,9 +104,9 @@ impl<S: Storage> Projection<S> {
     }
 
     fn gather(&mut self, end: Position) -> Result<bool, SqlError> {
-        let Self { tail, changes, rows, .. } = self;
+        let Self { tail, changes, rows, checkpoint, .. } = self;
         let mut more = true;
-        while more && changes.rows() < *rows {
+        while more && changes.rows() < *rows && !is_due(tail.next(), *checkpoint) {
             more = tail.read(end, |head, body| {
                 changes.take(head.time, body).map_err(|error| SqlError::Journal(error.to_string()))?;
                 Ok::<_, SqlError>(changes.rows() < *rows)
@@ -127,6 +122,12 @@ impl<S: Storage> Projection<S> {
         self.checkpoint = (self.tail.next(), Instant::now());
         Ok(())
     }
+}
+
+/// Whether the checkpoint is to be moved, whatever was gathered.
+fn is_due(next: Position, (at, when): (Position, Instant)) -> bool {
+    let passed = next.0.saturating_sub(at.0);
+    passed > CHECKPOINT_BYTES || (passed > 0 && when.elapsed() > CHECKPOINT_EVERY)
 }
 
 impl Checkpoint {

@@ -5,7 +5,7 @@ use std::path::Path;
 use ringdove_core::ids::Position;
 
 use super::error::SqlError;
-use super::projection::{Projection, ROWS};
+use super::projection::Projection;
 use super::target::{Sql, Target};
 use crate::recovery::{JournalError, tail, verify};
 
@@ -31,7 +31,8 @@ pub fn rebuild(data: &Path, sql: &Sql, mut watch: impl FnMut(u64, u64)) -> Resul
     let target = Target::of(sql, data).ok_or(RebuildError::Off)?;
     let report = verify(data, None)?;
     let end = report.synced.min(report.end);
-    let mut projection = Projection::new(target, tail(data, Position(u64::MAX))?, ROWS);
+    let rows = target.rows();
+    let mut projection = Projection::new(target, tail(data, Position(u64::MAX))?, rows);
     projection.clear()?;
     while projection.advance(end)? {
         watch(projection.position().0.min(end.0), end.0);

@@ -106,10 +106,20 @@ impl Target {
         }
     }
 
-    pub(super) fn open(&self) -> Result<Box<dyn Store>, SqlError> {
+    /// Rows of one transaction that pay; the events of one record stay together. Postgres copies the faster the more there are; SQLite
+    /// holds them in its cache.
+    pub(super) const fn rows(&self) -> usize {
+        match self {
+            Self::Sqlite(_) => 8_192,
+            Self::Postgres(_) => 32_768,
+        }
+    }
+
+    /// To write what this journal says.
+    pub(super) fn open(&self, journal: &str) -> Result<Box<dyn Store>, SqlError> {
         Ok(match self {
             Self::Sqlite(path) => Box::new(Sqlite::open(path)?),
-            Self::Postgres(config) => Box::new(Postgres::open(config)?),
+            Self::Postgres(config) => Box::new(Postgres::open(config, journal)?),
         })
     }
 

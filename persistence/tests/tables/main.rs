@@ -19,11 +19,12 @@ use postgres::Postgres;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use ringdove_core::engine::Limits;
+use ringdove_core::rings::Command;
 use ringdove_persistence::{Durability, FileStorage, Projection, Sql, compare, projection};
 
 const SEGMENT: u64 = 16 << 10;
 
-/// What an engine journals when all this is done.
+/// What an engine journals when all this is done, with a restart in the middle: whoever was online is not any more, and everyone comes back.
 fn bodies(deeds: &[Deed]) -> Vec<Vec<u8>> {
     let limits = Limits { group: 4, devices: 3, page: 5, contacts: 3, requests: 2, ..Limits::default() };
     let mut bench = bench::Bench::new(limits, 512, 64);
@@ -31,6 +32,16 @@ fn bodies(deeds: &[Deed]) -> Vec<Vec<u8>> {
         bench.register(person, &format!("p{person}xx"));
     }
     for (request, deed) in (1..).zip(deeds) {
+        if request as usize == deeds.len() / 2 {
+            let records = std::mem::take(&mut bench.records);
+            bench.records.clone_from(&records);
+            bench = bench::Bench::going_on(bench.replayed(), limits, 512, 64);
+            bench.records = records;
+            for person in 1..=PEOPLE as u32 {
+                bench.put(person, 1, Command::Resume { token: [person as u8; 32], cursor: None }, b"");
+            }
+            bench.run();
+        }
         put(&mut bench, request, deed);
         bench.run();
     }
@@ -38,19 +49,29 @@ fn bodies(deeds: &[Deed]) -> Vec<Vec<u8>> {
 }
 
 /// Writes them into a journal, and projects in transactions of `rows` rows; whenever `pace` records are there, the projection is given up
-/// in the middle and another one goes on.
+/// in the middle and another one goes on. In the middle of it all the machine starts again, and a new epoch begins.
 fn project(data: &Path, sql: &Sql, bodies: Vec<Vec<u8>>, (rows, pace): (usize, usize)) {
     let storage = FileStorage::create(&data.join("journal"), false).unwrap();
     let mut options = journal::options(Durability::Process, SEGMENT, "boot");
     // another journal each time
     new_uuid(&mut options.new_uuid);
-    let (opened, _) = journal::replay(storage, options).unwrap();
+    let (opened, _) = journal::replay(storage, options.clone()).unwrap();
     let mut log = journal::Bench::new(opened);
     let tables = |log: &journal::Bench<FileStorage>| projection(sql, data, &log.opened, rows).expect("sql is on");
     let mut first = tables(&log);
     first.clear().unwrap();
     drop(first);
-    for portion in bodies.chunks(pace) {
+    let portions = bodies.chunks(pace);
+    let middle = portions.len() / 2;
+    for (nth, portion) in portions.enumerate() {
+        if nth == middle {
+            drop(log);
+            let storage = FileStorage::create(&data.join("journal"), false).unwrap();
+            options.boot = "another".into();
+            let (opened, _) = journal::replay(storage, options.clone()).unwrap();
+            assert!(opened.new_epoch.is_some());
+            log = journal::Bench::new(opened);
+        }
         for body in portion {
             while !log.publish_body(body.clone()) {
                 log.write();
@@ -72,7 +93,7 @@ fn project(data: &Path, sql: &Sql, bodies: Vec<Vec<u8>>, (rows, pace): (usize, u
     last.open(end).unwrap();
     while last.advance(end).unwrap() {}
     last.finish().unwrap();
-    assert!(last.position() >= log.published.last().unwrap().end());
+    assert!(log.published.last().is_none_or(|record| last.position() >= record.end()));
 }
 
 /// A UUID that no journal before had in this process.

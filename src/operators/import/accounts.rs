@@ -7,16 +7,13 @@ use std::path::{Path, PathBuf};
 
 use ringdove_core::wire::Code;
 use ringdove_core::wire::admin::{Account, Import, Made, admin_frame::Request};
-use ringdove_core::wire::names::{NAME, is_handle, is_line};
+use ringdove_core::wire::names::{HASH, NAME, is_handle, is_line};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::Kind;
 use crate::operators::door::Door;
 use crate::terminal::printable;
-
-/// Bytes of a password's hash at most.
-const SECRET: usize = 512;
 
 /// A line.
 #[derive(Debug, Deserialize)]
@@ -67,7 +64,7 @@ pub(super) fn check_handle(field: &str, handle: &str) -> Result<(), String> {
 
 /// Whether it looks like a hash; the broker looks closer.
 fn is_hash(secret: &str) -> bool {
-    secret.len() <= SECRET && secret.starts_with("$argon2id$") && secret.bytes().all(|byte| byte.is_ascii_graphic())
+    secret.len() <= HASH && secret.starts_with("$argon2id$") && secret.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// So much of a text that it can be found again.
@@ -89,7 +86,7 @@ impl Kind for Accounts {
         }
         let secret = secret.unwrap_or_default();
         if !secret.is_empty() && !is_hash(&secret) {
-            return Err(format!("secret: an argon2id hash in PHC form ($argon2id$...) of at most {SECRET} bytes"));
+            return Err(format!("secret: an argon2id hash in PHC form ($argon2id$...) of at most {HASH} bytes"));
         }
         if token == Some(true) && self.tokens.is_none() {
             return Err("token: say with --tokens FILE where it goes".into());

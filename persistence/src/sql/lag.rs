@@ -1,0 +1,89 @@
+//! How far the tables are behind the journal, and what operators are told of it. The database may hang, so whoever looks is not who works.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use parking_lot::Mutex;
+use ringdove_core::ids::Position;
+use ringdove_core::projected::Projected;
+use ringdove_core::rings::Progress;
+
+use super::error::SqlError;
+
+/// Tables that are behind for so long are worth a line, and another one whenever that has doubled.
+const BEHIND: Duration = Duration::from_secs(10);
+
+/// What is known of the tables' state, by who works and who looks.
+pub(super) struct Lag {
+    progress: Arc<Progress>,
+    projected: Arc<Projected>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// What is wrong, and since when, as it is told.
+    failing: Option<(String, String)>,
+    /// What was on disk then is not in the tables yet.
+    behind: Option<(Position, Instant)>,
+    /// The next line is worth it after so long; nothing: none was.
+    told: Duration,
+}
+
+impl Lag {
+    pub(super) fn new(progress: Arc<Progress>, projected: Arc<Projected>) -> Self {
+        projected.say("starting");
+        Self { progress, projected, state: Mutex::default() }
+    }
+
+    /// Everything below is in the tables.
+    pub(super) fn reached(&self, position: Position) {
+        self.projected.reach(position);
+    }
+
+    /// The database does not do what it should.
+    pub(super) fn failed(&self, error: &SqlError) {
+        let words = error.to_string();
+        let mut state = self.state.lock();
+        let since = match &state.failing {
+            Some((before, _)) if *before == words => return,
+            Some((_, since)) => since.clone(),
+            None => humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+        };
+        tracing::warn!("SQL: {words}; chat goes on, and the tables fall behind until that is over");
+        state.failing = Some((words, since));
+        drop(state);
+        self.look();
+    }
+
+    /// The database has done what it should.
+    pub(super) fn works(&self) {
+        if self.state.lock().failing.take().is_some() {
+            tracing::info!("SQL: the database is there again; the tables catch up");
+        }
+    }
+
+    /// To be called now and then, by anyone.
+    pub(super) fn look(&self) {
+        let (synced, projected) = (self.progress.synced(), self.projected.position());
+        let mut state = self.state.lock();
+        match state.behind {
+            Some((mark, _)) if projected < mark => {}
+            _ => state.behind = (projected < synced).then(|| (synced, Instant::now())),
+        }
+        let behind = state.behind.map_or(Duration::ZERO, |(_, since)| since.elapsed());
+        let seconds = behind.as_secs();
+        if behind == Duration::ZERO && state.told > Duration::ZERO {
+            tracing::info!("SQL: the tables are up to date again");
+            state.told = Duration::ZERO;
+        } else if behind >= (2 * state.told).max(BEHIND) {
+            tracing::warn!(seconds, projected = projected.0, "SQL: the tables are behind the journal");
+            state.told = behind;
+        }
+        self.projected.say(match &state.failing {
+            Some((words, since)) => format!("failing since {since}: {words}"),
+            None if behind >= Duration::from_secs(2) => format!("behind for {seconds} s"),
+            None => "up to date".to_owned(),
+        });
+    }
+}
