@@ -16,7 +16,7 @@ const OPERATING: &str = include_str!("../docs/operating.md");
 /// Variables that are no keys.
 const OTHERS: [&str; 2] = ["RINGDOVE_CONFIG", "RINGDOVE_PASSWORD"];
 /// Files whose names look like keys.
-const FILES: [&str; 2] = ["journal.toml", "journal.toml.tmp"];
+const FILES: [&str; 3] = ["journal.toml", "journal.toml.tmp", "tokens.jsonl"];
 
 /// What the page says of a key.
 #[derive(Debug)]

@@ -115,7 +115,7 @@ pub(super) const KEYS: &[Key] = &[
         |c, t| c.limits.failed_logins_per_account => number(t, 0..=10_000_u32), |v| v.to_string()),
     key!("limits.failed_logins_per_address", "failed sign-ins from one address (IPv6: from one /64) in limits.attempts_window, 0 (any number) to 1000000",
         |c, t| c.limits.failed_logins_per_address => number(t, 0..=1_000_000_u32), |v| v.to_string()),
-    key!("limits.registrations_per_address", "accounts made from one address (IPv6: from one /64) in limits.attempts_window, 0 (any number) to 1000000",
+    key!("limits.registrations_per_address", "attempts to make an account from one address (IPv6: from one /64) in limits.attempts_window, 0 (any number) to 1000000",
         |c, t| c.limits.registrations_per_address => number(t, 0..=1_000_000_u32), |v| v.to_string()),
     key!("limits.attempts_window", "time in which failed sign-ins and registrations are forgotten, 1m to 1d",
         |c, t| c.limits.attempts_window => duration(t, 60 * SECOND..=DAY), |v| quoted(show_duration(*v))),
