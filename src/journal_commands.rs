@@ -47,6 +47,7 @@ pub fn run(command: LogCommand) -> Result<(), String> {
             let _lock = DataLock::take(&folder.data)?;
             repair(&folder.data, Position(cut)).map_err(|error| error.to_string())?;
             say!("cut at position {cut}; the next start opens a new epoch, and devices sync afresh");
+            say!("tables in SQL that hold what was given up are refused then: `ringdove sql rebuild` makes them anew");
             Ok(())
         }
     }

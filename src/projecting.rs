@@ -30,7 +30,7 @@ impl Projecting {
         let words = |error: io::Error| error.to_string();
         let (stop, watch) = (projector.stop(), projector.watch());
         let (told, verdict) = channel();
-        let run = move || projector.run(|opened| told.send(opened.map_err(|error| error.to_string())).is_ok());
+        let run = move || projector.run(|opened| told.send(opened.map_err(ToString::to_string)).is_ok());
         let thread = Builder::new().name("sql".into()).spawn(run).map_err(words)?;
         match verdict.recv_timeout(ANSWER) {
             Ok(opened) => opened?,

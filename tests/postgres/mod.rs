@@ -23,6 +23,8 @@ pub struct Postgres {
     folder: TempDir,
     programs: PathBuf,
     user: Option<(u32, u32)>,
+    /// On a port of the loopback too, with TLS.
+    port: Option<u16>,
     process: Option<Child>,
 }
 
@@ -62,7 +64,7 @@ impl Postgres {
             fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("it is ours");
             chown(folder.path(), Some(user), Some(group)).expect("it is ours");
         }
-        let mut postgres = Self { folder, programs: programs(), user, process: None };
+        let mut postgres = Self { folder, programs: programs(), user, port: None, process: None };
         let mut initdb = postgres.command("initdb");
         initdb.args(["-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "-D"]);
         let made = initdb.arg(postgres.data()).output().expect("initdb can be started");
@@ -70,6 +72,28 @@ impl Postgres {
         postgres.start_again();
         postgres.client("postgres").batch_execute("CREATE DATABASE chat").expect("a database");
         postgres
+    }
+
+    /// Listens on the loopback too, and only with TLS, from the next start on: with this certificate and key, in PEM form.
+    pub fn with_tls(&mut self, certificate: &str, key: &str) {
+        for (name, text) in [("server.crt", certificate), ("server.key", key)] {
+            let path = self.data().join(name);
+            fs::write(&path, text).expect("it is ours");
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("it is ours");
+            if let Some((user, group)) = self.user {
+                chown(&path, Some(user), Some(group)).expect("it is ours");
+            }
+        }
+        fs::write(self.data().join("pg_hba.conf"), "local all all trust\nhostssl all all 127.0.0.1/32 trust\n")
+            .expect("it is ours");
+        let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
+        self.port = Some(free.expect("a free port").port());
+    }
+
+    /// The URL of a database on the loopback, with TLS.
+    pub fn url_over_tls(&self, host: &str, database: &str) -> String {
+        let port = self.port.expect("it listens there");
+        format!("postgres://postgres@{host}:{port}/{database}?sslmode=require")
     }
 
     fn command(&self, program: &str) -> Command {
@@ -94,7 +118,11 @@ impl Postgres {
         let log = fs::File::options().create(true).append(true).open(self.folder().join("log")).expect("a log");
         let mut server = self.command("postgres");
         server.arg("-D").arg(self.data()).arg("-k").arg(self.folder());
-        server.args(["-c", "listen_addresses=", "-c", &format!("port={PORT}")]);
+        let listen = if self.port.is_some() { "listen_addresses=127.0.0.1" } else { "listen_addresses=" };
+        server.args(["-c", listen, "-c", &format!("port={}", self.port())]);
+        if self.port.is_some() {
+            server.args(["-c", "ssl=on"]);
+        }
         // a crash of the server is tested, not one of the machine
         server.args(["-c", "fsync=off"]).stdout(Stdio::null()).stderr(log);
         self.process = Some(server.spawn().expect("the server can be started"));
@@ -105,20 +133,24 @@ impl Postgres {
         }
     }
 
+    fn port(&self) -> u16 {
+        self.port.unwrap_or(PORT)
+    }
+
     fn log(&self) -> String {
         fs::read_to_string(self.folder().join("log")).unwrap_or_default()
     }
 
     fn config(&self, database: &str) -> Config {
         let mut config = Config::new();
-        config.host_path(self.folder()).port(PORT).user("postgres").dbname(database);
+        config.host_path(self.folder()).port(self.port()).user("postgres").dbname(database);
         config
     }
 
     /// The URL of a database.
     pub fn url(&self, database: &str) -> String {
         let folder = self.folder().display().to_string().replace('/', "%2F");
-        format!("postgres://postgres@{folder}:{PORT}/{database}")
+        format!("postgres://postgres@{folder}:{}/{database}", self.port())
     }
 
     /// A connection to a database.

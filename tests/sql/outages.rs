@@ -240,6 +240,52 @@ fn postgres_whose_schema_is_gone_or_locked_costs_lag_and_nothing_else() {
     broker.stop();
 }
 
+/// With TLS the server has to be who it says; who does not prove that is told nothing.
+#[test]
+fn postgres_over_tls_has_to_prove_who_it_is() {
+    let mut authority = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let own = authority.self_signed(&key).unwrap();
+    let issuer = rcgen::Issuer::new(authority, key);
+    let servers = rcgen::KeyPair::generate().unwrap();
+    let certificate =
+        rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap().signed_by(&servers, &issuer).unwrap();
+    let mut server = Postgres::start();
+    server.stop();
+    server.with_tls(&certificate.pem(), &servers.serialize_pem());
+    server.start_again();
+    let folder = tempdir().unwrap();
+    let trusted = folder.path().join("authority.pem");
+    std::fs::write(&trusted, own.pem()).unwrap();
+
+    // nobody knows the authority; then the name is another one
+    let data = folder.path().join("data");
+    let stranger = server.url_over_tls("localhost", "chat");
+    let broker = Broker::start(serve_with(&data, &stranger));
+    assert!(broker.said.iter().any(|line| line.contains("connecting to Postgres")), "{:?}", broker.said);
+    assert!(Door::of(&data).figures().sql.starts_with("failing since"));
+    broker.stop();
+    let mut command = serve_with(&data, &server.url_over_tls("127.0.0.1", "chat"));
+    command.env("SSL_CERT_FILE", &trusted);
+    let broker = Broker::start(command);
+    assert!(broker.said.iter().any(|line| line.contains("certificate")), "{:?}", broker.said);
+    broker.stop();
+
+    let sql = server.url_over_tls("localhost", "chat");
+    let mut command = serve_with(&data, &sql);
+    command.env("SSL_CERT_FILE", &trusted);
+    let broker = Broker::start(command);
+    Door::of(&data).import("dove", 10);
+    Door::of(&data).caught_up();
+    let secure =
+        "SELECT 1 FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE ssl AND application_name = 'ringdove'";
+    assert_eq!(server.client("chat").query(secure, &[]).unwrap().len(), 1);
+    // over the socket, where nobody else listens, as before
+    assert!(verify(&data, &server.url("chat")).contains("10 accounts"));
+    broker.stop();
+}
+
 /// What stands in rows is for the tables alone: not for the log, whatever its level, and not for `stats`.
 #[test]
 fn postgres_that_refuses_a_row_tells_nobody_what_is_in_it() {

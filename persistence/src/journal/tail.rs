@@ -54,6 +54,14 @@ impl<S: Storage> Tail<S> {
         self.segments.uuid.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
+    /// Brings all of it to disk.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn sync(&self) -> std::io::Result<()> {
+        self.segments.range(0, u64::MAX).iter().try_for_each(|file| file.sync())
+    }
+
     /// The last record that was read.
     pub fn last(&self) -> Option<Mark> {
         self.last

@@ -24,8 +24,8 @@ pub(super) struct Lag {
 struct State {
     /// What is wrong, and since when, as it is told.
     failing: Option<(String, String)>,
-    /// What was on disk then is not in the tables yet.
-    behind: Option<(Position, Instant)>,
+    /// Since then something that is on disk is not in the tables.
+    behind: Option<Instant>,
     /// The next line is worth it after so long; nothing: none was.
     told: Duration,
 }
@@ -63,27 +63,35 @@ impl Lag {
         }
     }
 
+    /// What was on disk when it looked for it last is in the tables.
+    pub(super) fn caught_up(&self) {
+        let mut state = self.state.lock();
+        state.behind = None;
+        if std::mem::take(&mut state.told) > Duration::ZERO {
+            tracing::info!("SQL: the tables are up to date again");
+        }
+        drop(state);
+        self.look();
+    }
+
     /// To be called now and then, by anyone.
     pub(super) fn look(&self) {
         let (synced, projected) = (self.progress.synced(), self.projected.position());
         let mut state = self.state.lock();
-        match state.behind {
-            Some((mark, _)) if projected < mark => {}
-            _ => state.behind = (projected < synced).then(|| (synced, Instant::now())),
+        if projected < synced {
+            state.behind.get_or_insert_with(Instant::now);
         }
-        let behind = state.behind.map_or(Duration::ZERO, |(_, since)| since.elapsed());
+        let behind = state.behind.map_or(Duration::ZERO, |since| since.elapsed());
         let seconds = behind.as_secs();
-        if behind == Duration::ZERO && state.told > Duration::ZERO {
-            tracing::info!("SQL: the tables are up to date again");
-            state.told = Duration::ZERO;
-        } else if behind >= (2 * state.told).max(BEHIND) {
+        if behind >= (2 * state.told).max(BEHIND) {
             tracing::warn!(seconds, projected = projected.0, "SQL: the tables are behind the journal");
             state.told = behind;
         }
         self.projected.say(match &state.failing {
             Some((words, since)) => format!("failing since {since}: {words}"),
-            None if behind >= Duration::from_secs(2) => format!("behind for {seconds} s"),
-            None => "up to date".to_owned(),
+            // what came in the last moment is on its way
+            None if seconds < 2 => "up to date".to_owned(),
+            None => format!("behind for {seconds} s"),
         });
     }
 }

@@ -19,6 +19,7 @@ mod steps;
 mod store;
 mod tables;
 mod target;
+mod tls;
 mod verify;
 
 use std::path::Path;

@@ -17,6 +17,7 @@ use super::schema::migrate;
 use super::steps::{Kind, STEPS, Statements, Value};
 use super::store::{Checkpoint, READ_CHECKPOINT, Store, WRITE_CHECKPOINT, names, texts};
 use super::tables::{Line, Table};
+use super::tls;
 
 /// Connecting takes at most so long, for each address.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -57,7 +58,12 @@ impl Postgres {
             config.connect_timeout(CONNECT);
         }
         config.application_name("ringdove").tcp_user_timeout(SILENCE).keepalives_idle(SILENCE);
-        let mut client = config.connect(NoTls).map_err(said("connecting to Postgres"))?;
+        let connected = match config.get_ssl_mode() {
+            SslMode::Require => config.connect(tls::connector()?),
+            // without being asked a certificate cannot be insisted on, and one that is not checked protects nobody
+            _ => config.ssl_mode(SslMode::Disable).connect(NoTls),
+        };
+        let mut client = connected.map_err(said("connecting to Postgres"))?;
         let what = said("setting the connection up");
         let encoding: String =
             client.query_one("SHOW server_encoding", &[]).and_then(|row| row.try_get(0)).map_err(what)?;
@@ -274,9 +280,6 @@ impl Store for Postgres {
 
 /// Whether a connection can be made as it is asked for.
 pub(super) fn check(config: &Config) -> Result<(), String> {
-    if config.get_ssl_mode() == SslMode::Require {
-        return Err("sslmode=require is not served yet: reach Postgres over a Unix socket, or through a tunnel".into());
-    }
     if config.get_hosts().is_empty() {
         return Err("it names no host".into());
     }

@@ -51,13 +51,13 @@ impl<S: Storage> Projector<S> {
 
     /// Projects until it is stopped; then once more, up to what is on disk by then. What became of the first attempt to open the database is
     /// told to `verdict`, which says whether anybody heard it: an error is one that time does not mend, and if somebody heard it, this is the end.
-    pub fn run(mut self, verdict: impl FnOnce(Result<(), SqlError>) -> bool) {
+    pub fn run(mut self, verdict: impl FnOnce(Result<(), &SqlError>) -> bool) {
         match self.projection.open(self.progress.synced()) {
             Err(error) if !error.may_pass() => {
-                self.lag.failed(&error);
-                if verdict(Err(error)) {
+                if verdict(Err(&error)) {
                     return;
                 }
+                self.lag.failed(&error);
             }
             opened => {
                 match &opened {
@@ -99,7 +99,7 @@ impl<S: Storage> Projector<S> {
         self.lag.works();
         // behind the last record may stand nothing for a while: a new epoch begins further on
         self.lag.reached(end);
-        self.lag.look();
+        self.lag.caught_up();
         Ok(())
     }
 }

@@ -23,16 +23,18 @@ pub enum RebuildError {
     Off,
 }
 
-/// Empties the tables and projects the whole journal, as far as it is on disk. `watch` hears how many bytes of how many were projected.
+/// Empties the tables and projects the whole journal, which it brings to disk first. `watch` hears how many bytes of how many were projected.
 ///
 /// # Errors
 /// See [`RebuildError`]. A damaged journal is found before anything is emptied.
 pub fn rebuild(data: &Path, sql: &Sql, mut watch: impl FnMut(u64, u64)) -> Result<(), RebuildError> {
     let target = Target::of(sql, data).ok_or(RebuildError::Off)?;
-    let report = verify(data, None)?;
-    let end = report.synced.min(report.end);
+    let end = verify(data, None)?.end;
     let rows = target.rows();
-    let mut projection = Projection::new(target, tail(data, Position(u64::MAX))?, rows);
+    let tail = tail(data, Position(u64::MAX))?;
+    // a crashed process leaves records in the page cache
+    tail.sync().map_err(|error| JournalError::Io { what: "syncing the journal".into(), error })?;
+    let mut projection = Projection::new(target, tail, rows);
     projection.clear()?;
     while projection.advance(end)? {
         watch(projection.position().0.min(end.0), end.0);
