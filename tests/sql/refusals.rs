@@ -98,10 +98,26 @@ fn postgres_of_a_newer_version_or_the_wrong_encoding_is_refused() {
     let said = refused(&mut serve_with(folder.path(), &sql));
     assert!(said.contains("the tables in SQL are of a newer ringdove"), "{said}");
 
+    let garbled = "UPDATE refinery_schema_history SET applied_on = 'yesterday', checksum = NULL";
+    server.client("chat").batch_execute(garbled).unwrap();
+    let said = refused(&mut serve_with(folder.path(), &sql));
+    assert!(said.contains("the tables in SQL are not as ringdove made them"), "{said}");
+
     let other = "CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0";
     server.client("postgres").batch_execute(other).unwrap();
     let said = refused(&mut serve_with(folder.path(), &server.url("latin")));
     assert!(said.contains("the database's encoding is LATIN1"), "{said}");
+}
+
+#[test]
+fn sqlite_with_a_garbled_list_of_migrations_is_refused() {
+    let folder = tempdir().unwrap();
+    Broker::start(serve_with(folder.path(), "sqlite")).stop();
+    let file = rusqlite::Connection::open(folder.path().join("ringdove.sqlite")).unwrap();
+    file.execute_batch("UPDATE refinery_schema_history SET checksum = 'x'").unwrap();
+    drop(file);
+    let said = refused(&mut serve_with(folder.path(), "sqlite"));
+    assert!(said.contains("the tables in SQL are not as ringdove made them"), "{said}");
 }
 
 /// What somebody else has changed is found.

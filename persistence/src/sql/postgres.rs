@@ -13,7 +13,7 @@ use postgres::{Client, Config, NoTls, Row, Statement, Transaction};
 
 use super::changes::Changes;
 use super::error::{SqlError, failed, whole};
-use super::schema::migrate;
+use super::schema;
 use super::steps::{Kind, STEPS, Statements, Value};
 use super::store::{Checkpoint, READ_CHECKPOINT, Store, WRITE_CHECKPOINT, names, texts};
 use super::tables::{Line, Table};
@@ -47,8 +47,18 @@ impl Postgres {
         let mut opened = Self::open_to_read(config)?;
         opened.client.batch_execute(SESSION).map_err(said("setting the connection up"))?;
         opened.lock(journal)?;
-        migrate(&mut opened.client)?;
+        schema::check(&opened.history().map_err(said("reading the list of migrations"))?)?;
+        schema::migrate(&mut opened.client)?;
         Ok(opened)
+    }
+
+    fn history(&mut self) -> Result<Vec<schema::Entry>, postgres::Error> {
+        let there = self.client.query_one("SELECT to_regclass('refinery_schema_history') IS NOT NULL", &[])?;
+        if !there.try_get(0)? {
+            return Ok(Vec::new());
+        }
+        let rows = self.client.query(schema::READ_HISTORY, &[])?;
+        rows.iter().map(|row| Ok([row.try_get(0)?, row.try_get(1)?, row.try_get(2)?])).collect()
     }
 
     /// Without the lock, which a running broker has.

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, ToSql, params_from
 
 use super::changes::Changes;
 use super::error::{SqlError, failed};
-use super::schema::migrate;
+use super::schema;
 use super::steps::{Kind, STEPS, Value};
 use super::store::{Checkpoint, READ_CHECKPOINT, Store, WRITE_CHECKPOINT, names, texts};
 use super::tables::{Line, Table};
@@ -37,7 +37,8 @@ impl Sqlite {
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = {WAL_BYTES}; PRAGMA cache_size = -16384;"
         );
         connection.execute_batch(&pragmas).map_err(&what)?;
-        migrate(&mut connection)?;
+        schema::check(&history(&connection).map_err(failed("reading the list of migrations"))?)?;
+        schema::migrate(&mut connection)?;
         connection.set_prepared_statement_cache_capacity(2 * STEPS.len() + 8);
         let rows = |columns: &[(&str, _)]| {
             let columns = columns.iter().enumerate().map(|(at, (name, _))| format!("?{} AS {name}", at + 1));
@@ -52,6 +53,15 @@ impl Sqlite {
         connection.busy_timeout(BUSY).map_err(failed("opening the SQLite file"))?;
         Ok(Self { connection, texts: Vec::new() })
     }
+}
+
+fn history(connection: &Connection) -> rusqlite::Result<Vec<schema::Entry>> {
+    if !connection.table_exists(None, "refinery_schema_history")? {
+        return Ok(Vec::new());
+    }
+    let mut statement = connection.prepare(schema::READ_HISTORY)?;
+    let rows = statement.query_map([], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?]))?;
+    rows.collect()
 }
 
 fn value(row: &Row<'_>, at: usize, kind: Kind) -> rusqlite::Result<Value> {
