@@ -32,7 +32,7 @@ pub fn fold(handle: &str) -> String {
 
 /// Whether a text is at most so many bytes that people can see on a line: nothing, or something visible, in any script, with emoji.
 ///
-/// Not let in is what hides something or moves what stands around it; see [`hides`]. What joins or chooses the form of letters (Persian and
+/// Not let in is what hides something or moves what stands around it. What joins or chooses the form of letters (Persian and
 /// Indic names, emoji of several) is invisible too, but needed: it is let in behind what it belongs to. Letters that Unicode does not know
 /// yet are let in, so that tomorrow's emoji need no new server. That two names look alike cannot be helped, and is why there are handles.
 pub fn is_line(text: &str, longest: usize) -> bool {
