@@ -393,3 +393,61 @@ fn whoever_is_let_go_begins_anew() {
     assert_eq!(rows.len(), 2);
     assert!(rows.iter().all(|(_, remark)| remark.is_empty()));
 }
+
+/// A block that comes when all else is over stands alone: what was over is not in the list any more.
+#[test]
+fn a_block_lies_over_nothing_that_is_over() {
+    for over in [Contact::Withdrawn, Contact::Declined, Contact::Removed] {
+        let (mut bench, people) = bench(2);
+        let [(one, first), (two, second)] = people[..] else { panic!() };
+        become_(&mut bench, one, second, Contact::Requested).unwrap();
+        match over {
+            Contact::Withdrawn => become_(&mut bench, one, second, over).unwrap(),
+            Contact::Declined => become_(&mut bench, two, first, over).unwrap(),
+            _ => {
+                become_(&mut bench, two, first, Contact::Accepted).unwrap();
+                become_(&mut bench, one, second, over).unwrap();
+            }
+        }
+        become_(&mut bench, one, second, Contact::Blocked).unwrap();
+        let rows: Vec<_> = bench.engine.state().contact_rows().map(|row| (row.user, row.state, row.blocked)).collect();
+        assert_eq!(rows, [(first, Contact::None, true)]);
+    }
+}
+
+/// An import may have given only one of two people the other: either of them can mend that.
+#[test]
+fn a_list_of_one_side_is_mended_by_either() {
+    let import = |bench: &mut Bench| {
+        let friends = admin::Friends { handle: "user1".into(), contacts: vec!["user2".into()] };
+        let import = admin::ImportContacts { friends: vec![friends] };
+        bench.ask(40, Command::Operate(Box::new(admin::admin_frame::Request::ImportContacts(import))), b"");
+    };
+    let mutual = |bench: &mut Bench, one: u32, two: u32, of: (UserId, UserId)| {
+        assert_eq!(list(bench, one, 0), [(of.1, Contact::Accepted)]);
+        assert_eq!(list(bench, two, 0), [(of.0, Contact::Accepted)]);
+    };
+    for (by_second, becomes, asked) in [
+        (true, Contact::Requested, false),
+        (true, Contact::Accepted, false),
+        (false, Contact::Accepted, true),
+        (false, Contact::Requested, true),
+    ] {
+        let (mut bench, people) = bench(2);
+        let [(one, first), (two, second)] = people[..] else { panic!() };
+        if asked {
+            become_(&mut bench, two, first, Contact::Requested).unwrap();
+        }
+        import(&mut bench);
+        let (by, of) = if by_second { (two, first) } else { (one, second) };
+        become_(&mut bench, by, of, becomes).unwrap();
+        mutual(&mut bench, one, two, (first, second));
+    }
+    // whoever has the other asks anew where nobody has asked
+    let (mut bench, people) = bench(2);
+    let [(one, first), (two, second)] = people[..] else { panic!() };
+    import(&mut bench);
+    become_(&mut bench, one, second, Contact::Requested).unwrap();
+    become_(&mut bench, two, first, Contact::Accepted).unwrap();
+    mutual(&mut bench, one, two, (first, second));
+}

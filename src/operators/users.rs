@@ -87,7 +87,7 @@ pub(super) fn missing(failure: &Failure, who: &Who) -> String {
             format!("there is no account {who}")
         }
         Failure::Refused(refusal) if failure.is(Code::NotFound) && refusal.field == "device" => {
-            format!("{who} has no such device; `ringdove user show {who}` lists them")
+            format!("{who} has no such device, or none at all; `ringdove user show {who}` lists them")
         }
         _ => failure.to_string(),
     }

@@ -1,6 +1,6 @@
 //! Who may become what to whom. It reads state and changes nothing.
 
-use super::contacts::{self, place};
+use super::contacts::{self, Tie, place};
 use super::decide::{Asker, Decided, Limits, known, recipient};
 use super::event::Event;
 use super::state::{State, fingerprint};
@@ -102,12 +102,12 @@ impl Pair<'_> {
             |right: bool, act: Act| if right { Ok(act) } else { Err(Refusal::of(Code::NotFound).field("state")) };
         match change.state() {
             Contact::Requested if blocked => Err(Refusal::of(Code::Invalid).field("state")),
-            Contact::Requested => match (state, asked_by_them) {
-                (Contact::Requested, true) => self.accept(limits),
-                (Contact::Requested | Contact::Accepted, _) => Err(Refusal::of(Code::Exists).field("state")),
-                _ => self.request(limits, now),
-            },
-            Contact::Accepted if state == Contact::Requested && asked_by_them => self.accept(limits),
+            Contact::Requested if self.is_wanted() => self.accept(limits),
+            Contact::Requested if state == Contact::Requested || self.is_mutual() => {
+                Err(Refusal::of(Code::Exists).field("state"))
+            }
+            Contact::Requested => self.request(limits, now),
+            Contact::Accepted if self.is_wanted() && !self.is_mutual() => self.accept(limits),
             Contact::Accepted => Err(Refusal::of(Code::NotFound).field("state")),
             Contact::Declined => only(state == Contact::Requested && asked_by_them, Act::Decline),
             Contact::Withdrawn => only(state == Contact::Requested && !asked_by_them, Act::Withdraw),
@@ -119,6 +119,22 @@ impl Pair<'_> {
             Contact::None if change.remark.is_empty() && change.tags.is_empty() && blocked => Ok(Act::Unblock),
             Contact::None => only(state == Contact::Accepted || blocked, Act::Annotate),
         }
+    }
+
+    fn theirs(&self) -> Option<Tie> {
+        self.mine.and_then(|mine| self.other.contacts.get(mine))
+    }
+
+    /// The other one has asked me, or has me already: an import may have given only one of us the other. Their list says so, for mine may
+    /// have been imported since.
+    fn is_wanted(&self) -> bool {
+        let asked = |tie: Tie| tie.state == Contact::Requested && !tie.asked_by_them;
+        !self.is_mutual() && self.theirs().is_some_and(|tie| asked(tie) || tie.is_accepted())
+    }
+
+    fn is_mutual(&self) -> bool {
+        let mine = self.place.and_then(|place| self.me.contacts.get(place));
+        mine.is_some_and(Tie::is_accepted) && self.theirs().is_some_and(Tie::is_accepted)
     }
 
     fn request(&self, limits: &Limits, now: Time) -> Result<Act, Refusal> {

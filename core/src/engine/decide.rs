@@ -258,9 +258,7 @@ pub(super) fn resume(
     check_standing(user)?;
     match user.device(device) {
         // whoever is connected uses it
-        Some(device) if device.online || device.last_seen.0.saturating_add(limits.token_ms) > now.0 => {
-            Ok((id, device.id))
-        }
+        Some(device) if device.online || device.used().0.saturating_add(limits.token_ms) > now.0 => Ok((id, device.id)),
         _ => Err(signed_out),
     }
 }

@@ -180,15 +180,17 @@ impl Desk {
 
     /// Two people begin to see each other, or one of them hides from the other.
     fn introduce(&mut self, from: UserId, other: UserId, act: log::Act) {
-        let Self { state, sessions, publisher, presence, .. } = self;
+        let Self { state, sessions, publisher, presence, clock, .. } = self;
         let mut tell = |of, to, hidden| presence.introduce(state, sessions, publisher, (of, to), hidden);
         let knows = || Some(state.user(other)?.contacts.has(super::contacts::place(from)?));
         match act {
             log::Act::Accept => {
-                tell(from, other, false);
-                tell(other, from, false);
+                tell(from, other, None);
+                tell(other, from, None);
             }
-            log::Act::Block | log::Act::Unblock if knows() == Some(true) => tell(from, other, act == log::Act::Block),
+            log::Act::Block | log::Act::Unblock if knows() == Some(true) => {
+                tell(from, other, (act == log::Act::Block).then_some(*clock));
+            }
             _ => {}
         }
     }

@@ -10,7 +10,7 @@ use super::event::Event;
 use super::publish::{Act, Room};
 use super::state::State;
 use super::users::{About, Standing, User};
-use crate::ids::{DeviceId, UserId};
+use crate::ids::{DeviceId, Time, UserId};
 use crate::rings::{Answer, AnswerBody, Imported, InboundSlot, Register};
 use crate::wire::admin::admin_answer::Body;
 use crate::wire::admin::admin_frame::Request;
@@ -227,7 +227,8 @@ impl State {
             disabled: user.standing == Standing::Disabled,
             password: !user.secret.is_empty(),
             registered: user.registered.0,
-            last_seen: user.devices.iter().map(|device| device.last_seen.0).max().unwrap_or(0),
+            // devices know of times at which nobody saw the user, and users of devices that are gone
+            last_seen: user.devices.iter().map(|device| device.last_seen).fold(user.seen.last, Time::max).0,
             online: user.seen.open > 0,
             contacts: user.contacts.counts().accepted,
             version: user.inbox.head().0,

@@ -109,14 +109,14 @@ impl Presence {
         self.told.get_mut(at).unwrap_or(&mut self.nobody)
     }
 
-    /// Tells one user of another one now: they have just become contacts, or stopped seeing each other.
+    /// Tells one user of another one now: they have just become contacts, or one of them hid from the other, which looks as if they had left.
     pub(super) fn introduce(
         &mut self,
         state: &State,
         sessions: &Sessions,
         publisher: &mut Publisher,
         (of, to): (UserId, UserId),
-        hidden: bool,
+        hidden: Option<Time>,
     ) {
         let Some(account) = state.user(of) else { return };
         let presence = state.presence(account);
@@ -127,7 +127,8 @@ impl Presence {
         if let Some(id) = place(of).filter(|id| self.marked.contains(*id) || self.has_news()) {
             *self.told_of(id) = Told::UNCLEAR;
         }
-        let presence = if hidden { v1::Presence::default() } else { presence };
+        let gone = |at: Time| v1::Presence { last_seen: at.0, ..v1::Presence::default() };
+        let presence = hidden.map_or(presence, gone);
         publisher.signal(sessions, &frame(of, presence), std::iter::once(to));
     }
 }

@@ -160,6 +160,8 @@ impl State {
         let state = before.map_or(Contact::None, |tie| tie.state);
         let asked_by_them = before.is_some_and(|tie| tie.asked_by_them);
         let blocked = before.is_some_and(|tie| tie.blocked);
+        // what is over leaves nothing behind for a block to lie over
+        let state = if before.is_some_and(Tie::is_tombstone) { Contact::None } else { state };
         let tie = Tie { state, asked_by_them, blocked, version };
         let becomes = |state| Tie { state, asked_by_them: false, ..tie };
         let tie = match act {

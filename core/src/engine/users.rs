@@ -84,7 +84,7 @@ pub(super) struct Device {
     pub(super) online: bool,
     /// When it got its token.
     pub(super) signed_in: Time,
-    /// When it came or went last.
+    /// When it came or went last; 0: it was never there.
     pub(super) last_seen: Time,
     /// The journaled cursor: everything up to here is safe on the device.
     pub(super) acked: Version,
@@ -165,7 +165,6 @@ impl User {
             return None;
         };
         known.signed_in = device.signed_in;
-        known.last_seen = device.last_seen;
         Some(std::mem::replace(&mut known.token, device.token))
     }
 
@@ -202,6 +201,11 @@ impl User {
 }
 
 impl Device {
+    /// When its token was made or used last.
+    pub(super) fn used(&self) -> Time {
+        self.signed_in.max(self.last_seen)
+    }
+
     pub(super) fn new(id: DeviceId, token: Token, name: &str, kind: u32, at: Time) -> Self {
         Self {
             id,
@@ -210,7 +214,7 @@ impl Device {
             kind: u8::try_from(kind).unwrap_or(0),
             online: false,
             signed_in: at,
-            last_seen: at,
+            last_seen: Time(0),
             acked: Version(0),
             keys: Keys::default(),
         }

@@ -151,8 +151,15 @@ impl Changes {
             Event::AccountDeleted(deleted) => self.account_deleted(at, &deleted),
             Event::DeviceAdded(log::DeviceAdded { user, device, token, name, kind }) => {
                 let kind = Value::Word(Kind::try_from(kind as i32).unwrap_or_default().as_str_name());
-                let values =
-                    [user.into(), u64::from(device).into(), (&*name).into(), kind, Value::Bytes(token), at.clone(), at];
+                let values = [
+                    user.into(),
+                    u64::from(device).into(),
+                    (&*name).into(),
+                    kind,
+                    Value::Bytes(token),
+                    at,
+                    Value::Number(0),
+                ];
                 self.put(Step::DeviceAdded, Row::Device(user, device), values);
             }
             Event::DeviceRemoved(log::DeviceRemoved { user, device }) => {

@@ -125,7 +125,7 @@ pub(super) const STEPS: &[Statements] = &[
         sql: &["INSERT INTO devices (user_id, device, name, kind, token_sha256, signed_in_ms, last_seen_ms)
                 SELECT user_id, device, name, kind, token, at, seen FROM ({rows}) AS r WHERE TRUE
                 ON CONFLICT (user_id, device) DO UPDATE SET token_sha256 = excluded.token_sha256,
-                    signed_in_ms = excluded.signed_in_ms, last_seen_ms = excluded.last_seen_ms"],
+                    signed_in_ms = excluded.signed_in_ms"],
         copied: Some(("devices", "user_id, device, name, kind, token_sha256, signed_in_ms, last_seen_ms")),
     },
     Statements {

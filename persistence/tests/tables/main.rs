@@ -14,7 +14,7 @@ mod postgres;
 
 use std::path::Path;
 
-use deeds::{Deed, PEOPLE, deed, put};
+use deeds::{Deed, PEOPLE, contact_deed, deed, put};
 use postgres::Postgres;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
@@ -106,7 +106,9 @@ fn new_uuid(uuid: &mut [u8; 16]) {
 fn tables_are_right(sql: &Sql, cases: u32) {
     let mut runner = TestRunner::new(ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() });
     let rows = prop_oneof![1..4_usize, 4..40_usize, Just(8192_usize)];
-    let strategy = (prop::collection::vec(deed(), 1..250), rows, 1..60_usize);
+    let among_two = prop::collection::vec(contact_deed(2), 1..120);
+    let deeds = prop_oneof![prop::collection::vec(deed(), 1..250), among_two];
+    let strategy = (deeds, rows, 1..60_usize);
     let outcome = runner.run(&strategy, |(deeds, rows, pace)| {
         let folder = tempfile::tempdir().unwrap();
         project(folder.path(), sql, bodies(&deeds), (rows, pace));

@@ -22,7 +22,7 @@ CREATE TABLE devices (
     kind          TEXT NOT NULL,             -- OTHER, PHONE, TABLET, DESKTOP, WEB, BOT
     token_sha256  BYTEA NOT NULL,
     signed_in_ms  BIGINT NOT NULL,
-    last_seen_ms  BIGINT NOT NULL,
+    last_seen_ms  BIGINT NOT NULL,           -- 0: never
     online        BOOLEAN NOT NULL DEFAULT FALSE,
     PRIMARY KEY (user_id, device)
 );
