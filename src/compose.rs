@@ -236,7 +236,7 @@ fn build<S: Storage>(
     let (page_desk, page_queue) = page_queue(PAGES, Arc::clone(&pages_place.bell));
     let page_reader = PageReader::new(page_queue, Box::new(opened.reader()), Arc::clone(&shutdown));
 
-    let reactor_config = Arc::new(reactor_config(config, opened.start.epoch));
+    let reactor_config = Arc::new(reactor_config(config, opened.start.epoch, opened.uuid()));
     let admission = Arc::new(Admission::new(connections as usize, config.limits.connections_per_address));
     let attempts = Arc::new(Attempts::new(attempt_limits(config)));
     let mut edges = Vec::with_capacity(reactors);
@@ -319,7 +319,7 @@ fn end_with(fault: Fault) {
     std::process::exit(1);
 }
 
-fn reactor_config(config: &Config, epoch: ringdove_core::ids::Epoch) -> ReactorConfig {
+fn reactor_config(config: &Config, epoch: ringdove_core::ids::Epoch, journal: &str) -> ReactorConfig {
     let limits = &config.limits;
     let defaults = ReactorConfig::default();
     ReactorConfig {
@@ -339,6 +339,7 @@ fn reactor_config(config: &Config, epoch: ringdove_core::ids::Epoch) -> ReactorC
         server: concat!("ringdove/", env!("CARGO_PKG_VERSION")).into(),
         registration: config.registration == Registration::Open,
         epoch,
+        journal: journal.to_owned(),
         ..defaults
     }
 }

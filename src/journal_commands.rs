@@ -3,7 +3,7 @@
 use std::io::{self, BufWriter, Write};
 
 use ringdove_core::ids::Position;
-use ringdove_persistence::{dump, journal_is_there, repair, verify};
+use ringdove_persistence::{dump, journal_uuid, repair, verify};
 
 use crate::command_line::LogCommand;
 use crate::lock::DataLock;
@@ -43,7 +43,7 @@ pub fn run(command: LogCommand) -> Result<(), String> {
             }
         }
         LogCommand::Repair { folder, cut } => {
-            journal_is_there(&folder.data).map_err(|error| error.to_string())?;
+            journal_uuid(&folder.data).map_err(|error| error.to_string())?;
             let _lock = DataLock::take(&folder.data)?;
             repair(&folder.data, Position(cut)).map_err(|error| error.to_string())?;
             say!("cut at position {cut}; the next start opens a new epoch, and devices sync afresh");

@@ -34,6 +34,7 @@ impl Projecting {
         let thread = Builder::new().name("sql".into()).spawn(run).map_err(words)?;
         match verdict.recv_timeout(ANSWER) {
             Ok(opened) => opened?,
+            // the receiver is gone then, so the thread knows that nobody has heard its verdict
             Err(RecvTimeoutError::Timeout) => {
                 tracing::warn!(
                     "SQL: the database does not answer; chat goes on without it, and the tables fall behind"

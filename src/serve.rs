@@ -24,7 +24,7 @@ pub fn serve(config: &Config) -> Result<(), String> {
     Ok(())
 }
 
-/// Says where it listens, where the data is, and what a message survives.
+/// Says where it listens, where the data is, what a message survives, and where the tables are.
 fn announce(config: &Config, address: std::net::SocketAddr) {
     let data = config.data.canonicalize().unwrap_or_else(|_| config.data.clone());
     let version = env!("CARGO_PKG_VERSION");
@@ -33,11 +33,14 @@ fn announce(config: &Config, address: std::net::SocketAddr) {
         Durability::Process => ("process", "messages survive a crash of the process"),
         Durability::Disk => ("disk", "messages survive a loss of power"),
     };
+    let sql = if config.durability == Durability::Memory { "off".to_owned() } else { config.sql.to_string() };
     match config.log.format {
         LogFormat::Text => tell!(
-            "ringdove {version} listens on {address}\n  data        {}\n  durability  {durability}: {survives}",
+            "ringdove {version} listens on {address}\n  data        {}\n  durability  {durability}: {survives}\n  sql         {sql}",
             data.display()
         ),
-        LogFormat::Json => tracing::info!(version, %address, data = %data.display(), durability, "listens"),
+        LogFormat::Json => {
+            tracing::info!(version, %address, data = %data.display(), durability, sql, "listens")
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use ringdove_persistence::{compare, journal_is_there, rebuild};
+use ringdove_persistence::{compare, journal_uuid, rebuild};
 
 use crate::config::Config;
 use crate::lock::DataLock;
@@ -14,7 +14,7 @@ use crate::terminal::{progress_bar, say};
 /// What is wrong with the journal or the database, or in the way.
 pub fn rebuild_tables(config: &Config) -> Result<(), String> {
     // a folder that is not there is not made
-    journal_is_there(&config.data).map_err(|error| error.to_string())?;
+    journal_uuid(&config.data).map_err(|error| error.to_string())?;
     let _lock = DataLock::take(&config.data)?;
     let bar = progress_bar("making the tables {bar:30} {binary_bytes}/{binary_total_bytes}, {eta} left");
     let begin = Instant::now();

@@ -71,6 +71,8 @@ pub struct ReactorConfig {
     pub registration: bool,
     /// The journal's epoch, for the admin door's figures.
     pub epoch: Epoch,
+    /// The journal's UUID, for the same.
+    pub journal: String,
 }
 
 impl Default for ReactorConfig {
@@ -88,6 +90,7 @@ impl Default for ReactorConfig {
             server: concat!("ringdove/", env!("CARGO_PKG_VERSION")).to_owned(),
             registration: true,
             epoch: Epoch(1),
+            journal: String::new(),
         }
     }
 }

@@ -17,7 +17,7 @@ pub use journal::{
     Durability, Fault, FileStorage, Journal, MemoryStorage, Preparer, Reader, Storage, StorageFile, Ties,
 };
 pub use recovery::{
-    JournalError, Opened, Options, Report, Visited, dump, journal_is_there, open_memory, recover, repair, verify, visit,
+    JournalError, Opened, Options, Report, Visited, dump, journal_uuid, open_memory, recover, repair, verify, visit,
 };
 pub use sql::{
     Comparison, Projection, Projector, RebuildError, Sql, SqlError, Watch, compare, project, projection, rebuild,

@@ -47,7 +47,7 @@ impl Book {
     pub(super) fn open(home: Option<PathBuf>, broker: SocketAddr, handle: &str) -> Result<Self, String> {
         // it becomes a file's name
         if !ringdove_core::wire::names::is_handle(handle) {
-            return Err(format!("{handle:?} is no handle: 3 to 32 of a-z 0-9 . _ -, beginning with a letter"));
+            return Err(format!("{handle:?} is no handle: 3 to 64 of a-z 0-9 . _ -, beginning with a letter"));
         }
         let home = home.or_else(default_home).ok_or("say --home: neither XDG_STATE_HOME nor HOME is set")?;
         let cannot = |error: std::io::Error| format!("{}: {error}", home.display());

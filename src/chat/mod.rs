@@ -26,7 +26,7 @@ use conversation::{Conversation, Event};
 /// What `ringdove chat` needs to know.
 #[derive(Debug, clap::Args)]
 pub struct ChatOptions {
-    /// Who you are: 3 to 32 of a-z 0-9 . _ -, beginning with a letter.
+    /// Who you are: 3 to 64 of a-z 0-9 . _ -, beginning with a letter.
     #[arg(long = "as", value_name = "HANDLE")]
     handle: String,
     /// Where the broker listens.

@@ -12,6 +12,7 @@ use ringdove_core::wire::admin::{
     self, AdminAnswer, AdminFrame, Figures, Refusal, Stats, admin_answer::Body, admin_frame::Request,
 };
 use ringdove_core::wire::frame::{Split, put_length, split};
+use ringdove_persistence::journal_uuid;
 
 use crate::terminal::printable;
 
@@ -168,13 +169,18 @@ fn closed(data: &Path, path: &Path, error: &io::Error) -> Failure {
     }
 }
 
-/// The position that the broker on a data folder has released; `None` if none runs there.
+/// The position up to which the broker on a data folder has released the journal in it; `None` if none runs there, or one of level `memory`, which
+/// leaves an older journal alone.
 ///
 /// # Errors
 /// One runs, or may run, but does not answer.
 pub fn released(data: &Path) -> Result<Option<Position>, String> {
     match Door::open(data) {
-        Ok(mut door) => Ok(Some(Position(door.figures()?.released))),
+        Ok(mut door) => {
+            let figures = door.figures()?;
+            let is_its_own = journal_uuid(data).is_ok_and(|journal| journal == figures.journal);
+            Ok(is_its_own.then_some(Position(figures.released)))
+        }
         Err(Failure::Absent(_)) => Ok(None),
         Err(failure) => Err(failure.into()),
     }

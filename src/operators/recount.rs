@@ -6,10 +6,9 @@ use std::path::Path;
 
 use indicatif::HumanCount;
 use ringdove_core::ids::Position;
-use ringdove_core::record::SEGMENT_HEADER;
 use ringdove_core::wire::admin::Figures;
 use ringdove_core::wire::log::{Reason, event::Event};
-use ringdove_persistence::{JournalError, Visited, visit};
+use ringdove_persistence::{Visited, journal_uuid, visit};
 use serde_json::{Value, json};
 
 use super::door::{Door, Failure};
@@ -132,6 +131,14 @@ pub(super) fn run(data: &Path, as_json: bool) -> Result<(), String> {
 }
 
 fn count(data: &Path, live: Option<&Figures>) -> Result<(Tally, Visited), String> {
+    let no_journal = || {
+        let data = data.display();
+        format!("the broker on {data} writes no journal (level memory): there is nothing to count from")
+    };
+    // an older one may lie in its folder
+    if live.is_some_and(|live| journal_uuid(data).ok().as_ref() != Some(&live.journal)) {
+        return Err(no_journal());
+    }
     let mut tally = Tally::default();
     let bar = progress_bar("reading the journal {bar:30} {pos}/{len} segments, {eta} left");
     let limit = live.map_or(Position(u64::MAX), |live| Position(live.at));
@@ -145,22 +152,7 @@ fn count(data: &Path, live: Option<&Figures>) -> Result<(Tally, Visited), String
         },
     );
     bar.finish_and_clear();
-    let no_journal = || {
-        let data = data.display();
-        format!("the broker on {data} writes no journal (level memory): there is nothing to count from")
-    };
-    match visited {
-        Ok(visited) if live.is_some_and(|live| !is_written_by(&visited, live)) => Err(no_journal()),
-        Err(JournalError::None { .. }) if live.is_some() => Err(no_journal()),
-        visited => visited.map(|visited| (tally, visited)).map_err(|error| error.to_string()),
-    }
-}
-
-/// Whether a journal can be the one that a running broker writes. At level memory an older one may lie in the folder: no record of it
-/// ends where the broker is, or nobody has it open.
-fn is_written_by(visited: &Visited, live: &Figures) -> bool {
-    let begins_segment = live.at % visited.segment_bytes == SEGMENT_HEADER;
-    visited.end == Position(live.at) || (begins_segment && !visited.clean)
+    visited.map(|visited| (tally, visited)).map_err(|error| error.to_string())
 }
 
 fn compare(tally: &Tally, live: &Figures) -> Result<(), String> {

@@ -66,7 +66,7 @@ impl Broker {
             }
         };
         // where its data is, and what a message survives
-        said.extend(reader.by_ref().take(2).map_while(Result::ok));
+        said.extend(reader.by_ref().take(3).map_while(Result::ok));
         let (sender, lines) = channel();
         // what it says later must not fill the pipe
         std::thread::spawn(move || reader.map_while(Result::ok).for_each(|line| drop(sender.send(line))));

@@ -108,7 +108,7 @@ fn tokens_go_into_a_new_file_and_sign_their_devices_in() {
     // a second import must not take the first one's tokens away
     let others = file(files, "others", [json!({"handle": "other"})]);
     let said = refused(&mut import(&words, &others, &data));
-    assert!(said.contains("File exists"), "{said}");
+    assert!(said.contains("is there already"), "{said}");
     assert_eq!(handles("user list --json", &data).len(), 300);
     broker.stop();
 }

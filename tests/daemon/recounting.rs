@@ -178,6 +178,9 @@ fn level_memory_has_no_journal_to_count_from() {
     drop(Client::register(broker.address, "bob-with-a-longer-handle"));
     broker.stop();
     let broker = memory(folder.path());
+    assert!(recount().contains("writes no journal (level memory)"), "also before anything happens");
+    let said = done(&mut asked("log verify", folder.path()));
+    assert!(!said.contains("whole: 0 records"), "that one is left alone, and whole: {said}");
     let _cyd = Client::register(broker.address, "cyd");
     assert!(recount().contains("writes no journal (level memory)"));
     broker.stop();

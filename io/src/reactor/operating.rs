@@ -134,6 +134,7 @@ impl Edge {
             projected: self.projected.position().0,
             sql: self.projected.how(),
             at: at.0,
+            journal: self.config.journal.clone(),
         };
         self.answer_operator(key, id, admin::admin_answer::Body::Figures(figures));
     }

@@ -162,7 +162,7 @@ fn events(body: &[u8]) -> Value {
 /// # Errors
 /// See [`JournalError`].
 pub fn repair(data: &Path, cut: Position) -> Result<(), JournalError> {
-    journal_is_there(data)?;
+    journal_uuid(data)?;
     let storage =
         FileStorage::create(&journal_folder(data), false).map_err(JournalError::io("opening the journal's folder"))?;
     let mut meta = read_meta(data, &storage)?;
@@ -183,12 +183,12 @@ pub fn repair(data: &Path, cut: Position) -> Result<(), JournalError> {
     clear_behind(&storage, &mut segments, cut, meta.segment_bytes)
 }
 
-/// Whether there is a journal in a data folder; reads only.
+/// The UUID of the journal in a data folder, in hex; reads only.
 ///
 /// # Errors
 /// There is none.
-pub fn journal_is_there(data: &Path) -> Result<(), JournalError> {
-    read_meta(data, &existing(data)).map(|_| ())
+pub fn journal_uuid(data: &Path) -> Result<String, JournalError> {
+    read_meta(data, &existing(data)).map(|meta| meta.uuid)
 }
 
 pub(super) fn read_meta(data: &Path, storage: &FileStorage) -> Result<Meta, JournalError> {

@@ -9,6 +9,6 @@ mod start;
 mod visit;
 
 pub use error::JournalError;
-pub use inspect::{Report, dump, journal_is_there, repair, tail, verify};
+pub use inspect::{Report, dump, journal_uuid, repair, tail, verify};
 pub use start::{Opened, Options, open_memory, recover};
 pub use visit::{Visited, visit};

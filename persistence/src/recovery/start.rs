@@ -88,6 +88,11 @@ impl<S: Storage> Opened<S> {
         Reader { segments: Arc::clone(&self.segments), progress: Arc::clone(&self.progress) }
     }
 
+    /// The journal's UUID, in hex.
+    pub fn uuid(&self) -> &str {
+        &self.meta.uuid
+    }
+
     /// Reads all records in order, behind the stage that writes them.
     pub fn tail(&self) -> Tail<S> {
         Tail::new(Arc::clone(&self.segments))

@@ -22,10 +22,6 @@ pub struct Visited {
     pub redacted: u64,
     /// Behind the last whole record.
     pub end: Position,
-    /// Bytes of a segment.
-    pub segment_bytes: u64,
-    /// The journal was left in order by the last process that wrote it, and none writes it now.
-    pub clean: bool,
 }
 
 /// Hands every event of a data folder's journal to `each`, in order, up to `limit`, checking the records as `verify` does; `watch` hears
@@ -60,11 +56,5 @@ pub fn visit(
         Ok(())
     })?;
     refuse(&found, meta.clean, meta.segment_bytes)?;
-    Ok(Visited {
-        records: found.records,
-        redacted: found.redacted,
-        end: found.end,
-        segment_bytes: meta.segment_bytes,
-        clean: meta.clean,
-    })
+    Ok(Visited { records: found.records, redacted: found.redacted, end: found.end })
 }

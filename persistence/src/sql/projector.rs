@@ -64,7 +64,9 @@ impl<S: Storage> Projector<S> {
                     Ok(()) => self.lag.reached(self.projection.position()),
                     Err(error) => self.lag.failed(error),
                 }
-                verdict(Ok(()));
+                if !verdict(Ok(())) && opened.is_ok() {
+                    tracing::info!("SQL: the database is there again; the tables catch up");
+                }
             }
         }
         let mut pause = PAUSE.0;

@@ -21,7 +21,7 @@ const NAMED: usize = 20;
 /// What was compared.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Comparison {
-    /// The last record that is in the tables.
+    /// Everything below is in the tables.
     pub position: Position,
     /// For each table its name, and how many rows it has to have.
     pub rows: Vec<(&'static str, u64)>,
@@ -34,7 +34,7 @@ pub struct Comparison {
 impl fmt::Display for Comparison {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rows = self.rows.iter().map(|(name, rows)| format!("{rows} {name}")).collect::<Vec<_>>().join(", ");
-        write!(f, "{rows}; as of position {}", self.position)
+        write!(f, "{rows}; up to position {}", self.position)
     }
 }
 
@@ -48,16 +48,16 @@ pub fn compare(data: &Path, sql: &Sql) -> Result<Comparison, RebuildError> {
     let Some(checkpoint) = store.begin_reading()? else {
         return Err(SqlError::Journal("nothing was projected into these tables yet".into()).into());
     };
-    let state = state_at(data, &checkpoint)?;
-    let mut found = Comparison { position: Position(checkpoint.position.unsigned_abs()), ..Comparison::default() };
+    let (state, position) = state_at(data, &checkpoint)?;
+    let mut found = Comparison { position, ..Comparison::default() };
     for table in &TABLES {
         found.compare(table, &state, &mut *store)?;
     }
     Ok(found)
 }
 
-/// What the journal says up to a checkpoint.
-fn state_at(data: &Path, checkpoint: &Checkpoint) -> Result<State, RebuildError> {
+/// What the journal says up to a checkpoint, and where that ends.
+fn state_at(data: &Path, checkpoint: &Checkpoint) -> Result<(State, Position), RebuildError> {
     // a segment is not read while it is written: all of it below the checkpoint is on disk
     let limit = Position(checkpoint.position.unsigned_abs().saturating_add(1));
     let mut tail = tail(data, limit)?;
@@ -71,7 +71,7 @@ fn state_at(data: &Path, checkpoint: &Checkpoint) -> Result<State, RebuildError>
         Ok::<_, SqlError>(true)
     };
     while tail.read(end, |head, body| apply(&mut state, head, body))? {}
-    Ok(state)
+    Ok((state, end))
 }
 
 impl Comparison {

@@ -233,7 +233,7 @@ fn a_visit_is_refused_by_damage_and_says_what_it_could_not_see() {
     let body = offset + 48..offset + 48 + written[1].body.len();
     folder.change(&file, |bytes| bytes[body.clone()].fill(0));
     let report = visit(folder.data(), Position(u64::MAX), |_, _| (), |_, _| ()).expect("redacted is whole");
-    assert_eq!((report.records, report.redacted, report.clean), (4, 1, true));
+    assert_eq!((report.records, report.redacted), (4, 1));
     folder.change(&file, |bytes| bytes[body].fill(1));
     assert!(matches!(visited(&folder, Position(u64::MAX)), Err(JournalError::Corrupt { .. })));
 }

@@ -1,7 +1,7 @@
 //! Accounts, and the file with the tokens of their devices.
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -42,7 +42,11 @@ impl Accounts {
     pub(super) fn new(tokens: Option<&Path>, skip_existing: bool) -> Result<Self, String> {
         let create = |path: &Path| {
             let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-            let out = BufWriter::new(file.map_err(|error| format!("{}: {error}", path.display()))?);
+            let words = |error: io::Error| match error.kind() {
+                ErrorKind::AlreadyExists => format!("{} is there already: choose another name", path.display()),
+                _ => format!("{}: {error}", path.display()),
+            };
+            let out = BufWriter::new(file.map_err(words)?);
             Ok::<_, String>(Tokens { path: path.to_owned(), out })
         };
         Ok(Self { tokens: tokens.map(create).transpose()?, skip_existing })
