@@ -107,10 +107,10 @@ impl Target {
     }
 
     /// Rows of one transaction that pay; the events of one record stay together. Postgres copies the faster the more there are; SQLite
-    /// holds them in its cache.
+    /// gains nothing by more, and they take memory.
     pub(super) const fn rows(&self) -> usize {
         match self {
-            Self::Sqlite(_) => 8_192,
+            Self::Sqlite(_) => 1_024,
             Self::Postgres(_) => 32_768,
         }
     }
