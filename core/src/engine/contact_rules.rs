@@ -107,7 +107,7 @@ impl Pair<'_> {
                 Err(Refusal::of(Code::Exists).field("state"))
             }
             Contact::Requested => self.request(limits, now),
-            Contact::Accepted if self.is_wanted() && !self.is_mutual() => self.accept(limits),
+            Contact::Accepted if self.is_wanted() => self.accept(limits),
             Contact::Accepted => Err(Refusal::of(Code::NotFound).field("state")),
             Contact::Declined => only(state == Contact::Requested && asked_by_them, Act::Decline),
             Contact::Withdrawn => only(state == Contact::Requested && !asked_by_them, Act::Withdraw),
@@ -125,8 +125,8 @@ impl Pair<'_> {
         self.mine.and_then(|mine| self.other.contacts.get(mine))
     }
 
-    /// The other one has asked me, or has me already: an import may have given only one of us the other. Their list says so, for mine may
-    /// have been imported since.
+    /// We are not contacts, but the other one has asked me, or has me already: an import may have given only one of us the other. Their list
+    /// says so, for mine may have been imported since.
     fn is_wanted(&self) -> bool {
         let asked = |tie: Tie| tie.state == Contact::Requested && !tie.asked_by_them;
         !self.is_mutual() && self.theirs().is_some_and(|tie| asked(tie) || tie.is_accepted())
