@@ -13,8 +13,10 @@ use ringdove_core::wire::admin::{
     admin_frame::Request,
 };
 use ringdove_core::wire::frame::{Split, put_length, split};
+use tempfile::TempDir;
 
-use crate::broker::{PATIENCE, done, refused, ringdove, serve};
+use crate::broker::{Broker, PATIENCE, done, refused, ringdove, serve};
+use crate::postgres::Postgres;
 
 /// A broker whose tables are there.
 pub fn serve_with(data: &Path, sql: &str) -> Command {
@@ -22,6 +24,15 @@ pub fn serve_with(data: &Path, sql: &str) -> Command {
     // what is on disk is projected: often, so that nobody waits for it
     command.args(["--sql", sql]).env("RINGDOVE_JOURNAL_SYNC_EVERY", "10ms");
     command
+}
+
+/// A broker in a new folder, whose tables are in this server: the folder, the URL, the broker, and its admin door.
+pub fn beside(server: &Postgres) -> (TempDir, String, Broker, Door) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let sql = server.url("chat");
+    let broker = Broker::start(serve_with(folder.path(), &sql));
+    let door = Door::of(folder.path());
+    (folder, sql, broker, door)
 }
 
 fn sql(verb: &str, data: &Path, sql: &str) -> Command {

@@ -9,7 +9,7 @@ use tempfile::tempdir;
 
 use crate::broker::{Broker, PATIENCE};
 use crate::client::{Client, text};
-use crate::operator::{Door, serve_with, verify};
+use crate::operator::{Door, beside, serve_with, verify};
 use crate::postgres::Postgres;
 
 /// People who sign up and write to each other until they are told to stop; everything must be answered.
@@ -63,10 +63,7 @@ fn more_people(door: &mut Door, than: u64) -> u64 {
 #[test]
 fn postgres_is_stopped_and_started_under_load() {
     let mut server = Postgres::start();
-    let folder = tempdir().unwrap();
-    let sql = server.url("chat");
-    let broker = Broker::start(serve_with(folder.path(), &sql));
-    let mut door = Door::of(folder.path());
+    let (folder, sql, broker, mut door) = beside(&server);
     let load = Load::on(&broker, "dove");
     for _ in 0..3 {
         let there = more_people(&mut door, door_accounts(folder.path()) + 50);
@@ -93,9 +90,7 @@ fn door_accounts(data: &std::path::Path) -> u64 {
 #[test]
 fn postgres_is_killed_in_the_middle_of_transactions() {
     let mut server = Postgres::start();
-    let folder = tempdir().unwrap();
-    let sql = server.url("chat");
-    let broker = Broker::start(serve_with(folder.path(), &sql));
+    let (folder, sql, broker, mut door) = beside(&server);
     let (data, killed) = (folder.path().to_owned(), Arc::new(AtomicBool::new(false)));
     let enough = Arc::clone(&killed);
     let import = spawn(move || {
@@ -120,7 +115,6 @@ fn postgres_is_killed_in_the_middle_of_transactions() {
     }
     killed.store(true, Ordering::Relaxed);
     let waves = import.join().expect("the import goes on");
-    let mut door = Door::of(folder.path());
     assert_eq!(door.caught_up().accounts, waves * 2_000);
     let rows = format!("{0} accounts, {0} devices, {1} contacts", waves * 2_000, waves * 1_999);
     assert!(verify(folder.path(), &sql).contains(&rows), "{rows}");
@@ -155,10 +149,7 @@ fn postgres_that_is_not_there_at_the_start_is_taken_up_later() {
 #[test]
 fn postgres_that_is_slow_or_read_only_costs_lag_and_nothing_else() {
     let server = Postgres::start();
-    let folder = tempdir().unwrap();
-    let sql = server.url("chat");
-    let broker = Broker::start(serve_with(folder.path(), &sql));
-    let mut door = Door::of(folder.path());
+    let (folder, sql, broker, mut door) = beside(&server);
     door.import("dove", 10);
     door.caught_up();
     let mut somebody = server.client("chat");
@@ -209,10 +200,7 @@ fn postgres_that_does_not_answer_holds_nothing_up() {
 #[test]
 fn postgres_whose_schema_is_gone_or_locked_costs_lag_and_nothing_else() {
     let server = Postgres::start();
-    let folder = tempdir().unwrap();
-    let sql = server.url("chat");
-    let broker = Broker::start(serve_with(folder.path(), &sql));
-    let mut door = Door::of(folder.path());
+    let (folder, sql, broker, mut door) = beside(&server);
     door.import("dove", 10);
     door.caught_up();
     let mut somebody = server.client("chat");

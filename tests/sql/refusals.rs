@@ -7,7 +7,7 @@ use tempfile::tempdir;
 
 use crate::broker::{Broker, done, refused};
 use crate::client::{Client, text};
-use crate::operator::{Door, rebuild, serve_with, verify, verify_in_vain};
+use crate::operator::{Door, beside, rebuild, serve_with, verify, verify_in_vain};
 use crate::postgres::Postgres;
 
 fn copy(from: &Path, to: &Path) {
@@ -124,13 +124,11 @@ fn sqlite_with_a_garbled_list_of_migrations_is_refused() {
 #[test]
 fn postgres_that_was_tampered_with_is_found_out() {
     let server = Postgres::start();
-    let folder = tempdir().unwrap();
-    let sql = server.url("chat");
-    let broker = Broker::start(serve_with(folder.path(), &sql));
-    Door::of(folder.path()).import("dove", 3);
+    let (folder, sql, broker, mut door) = beside(&server);
+    door.import("dove", 3);
     let mut ann = Client::register(broker.address, "ann");
     ann.send(text(ann.welcome.user, 1, "note")).unwrap();
-    Door::of(folder.path()).caught_up();
+    door.caught_up();
     let tamper = "UPDATE accounts SET name = 'Eve', secret = 'x' WHERE handle = 'dove1'; UPDATE accounts SET secret = 'x' WHERE handle = 'ann';
         DELETE FROM contacts WHERE user_id = 768; INSERT INTO memberships VALUES (256, 256, 'OWNER', '', 0, 0)";
     server.client("chat").batch_execute(tamper).unwrap();
