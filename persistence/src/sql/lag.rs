@@ -13,6 +13,9 @@ use super::error::SqlError;
 /// Tables that are behind for so long are worth a line, and another one whenever that has doubled.
 const BEHIND: Duration = Duration::from_secs(10);
 
+/// The database has not answered yet.
+const STARTING: &str = "starting";
+
 /// What is known of the tables' state, by who works and who looks.
 pub(super) struct Lag {
     progress: Arc<Progress>,
@@ -22,6 +25,8 @@ pub(super) struct Lag {
 
 #[derive(Debug, Default)]
 struct State {
+    /// The database has told how far the tables are.
+    answered: bool,
     /// What is wrong, and since when, as it is told.
     failing: Option<(String, String)>,
     /// Since then something that is on disk is not in the tables.
@@ -32,12 +37,13 @@ struct State {
 
 impl Lag {
     pub(super) fn new(progress: Arc<Progress>, projected: Arc<Projected>) -> Self {
-        projected.say("starting");
+        projected.say(STARTING);
         Self { progress, projected, state: Mutex::default() }
     }
 
     /// Everything below is in the tables.
     pub(super) fn reached(&self, position: Position) {
+        self.state.lock().answered = true;
         self.projected.reach(position);
     }
 
@@ -89,9 +95,10 @@ impl Lag {
         }
         self.projected.say(match &state.failing {
             Some((words, since)) => format!("failing since {since}: {words}"),
+            None if seconds >= 2 => format!("behind for {seconds} s"),
+            None if !state.answered => STARTING.to_owned(),
             // what came in the last moment is on its way
-            None if seconds < 2 => "up to date".to_owned(),
-            None => format!("behind for {seconds} s"),
+            None => "up to date".to_owned(),
         });
     }
 }

@@ -81,8 +81,13 @@ impl<S: Storage> Projector<S> {
                 let _ = self.projection.finish();
                 return;
             }
-            pause = if turn.is_ok() { PAUSE.0 } else { (pause * 2).min(PAUSE.1) };
-            wait(&self.stop, if turn.is_ok() { LOOK } else { pause / 2 });
+            if turn.is_ok() {
+                pause = PAUSE.0;
+                wait(&self.stop, LOOK);
+            } else {
+                wait(&self.stop, pause);
+                pause = (pause * 2).min(PAUSE.1);
+            }
         }
     }
 
