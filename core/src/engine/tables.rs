@@ -8,64 +8,92 @@ use crate::wire::v1::Contact;
 
 /// An account that is not deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "as in the log's schema")]
 pub struct AccountRow<'a> {
+    /// Whose.
     pub user: UserId,
+    /// As it was registered.
     pub handle: &'a str,
+    /// To show.
     pub name: &'a str,
+    /// An address; empty: none.
     pub avatar: &'a str,
+    /// Empty: none.
     pub status: &'a str,
+    /// argon2id in PHC form; empty: no password.
     pub secret: &'a str,
+    /// Nobody signs in.
     pub disabled: bool,
+    /// When it was made.
     pub registered: Time,
 }
 
 /// A device that is signed in.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "as in the log's schema")]
 pub struct DeviceRow<'a> {
+    /// Whose.
     pub user: UserId,
+    /// Which.
     pub device: DeviceId,
+    /// As it calls itself.
     pub name: &'a str,
+    /// `ringdove.v1.Kind`.
     pub kind: u8,
+    /// SHA-256 of its token.
     pub token: &'a [u8; 32],
+    /// When it got that.
     pub signed_in: Time,
+    /// When it came or went last; 0: never.
     pub last_seen: Time,
+    /// It is connected.
     pub online: bool,
 }
 
 /// Someone in a list of contacts: a contact, who asked or was asked, or whom the owner blocks.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "as in the log's schema")]
 pub struct ContactRow<'a> {
+    /// Whose list.
     pub user: UserId,
+    /// Who stands in the list.
     pub contact: UserId,
+    /// Never BLOCKED: see `blocked`.
     pub state: Contact,
+    /// REQUESTED: the other one asked.
     pub asked_by_them: bool,
+    /// The owner takes nothing of them.
     pub blocked: bool,
+    /// REQUESTED: what was said with it.
     pub greeting: &'a str,
+    /// The owner's own words.
     pub remark: &'a str,
+    /// The owner's own.
     pub tags: &'a [String],
 }
 
 /// A group that has members.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "as in the log's schema")]
 pub struct GroupRow<'a> {
+    /// Which.
     pub group: GroupId,
+    /// Absent: never set.
     pub name: Option<&'a str>,
+    /// Absent: never set.
     pub announcement: Option<&'a str>,
+    /// Absent: never set.
     pub avatar: Option<&'a str>,
 }
 
 /// A member of a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "as in the log's schema")]
 pub struct MembershipRow<'a> {
+    /// Which.
     pub group: GroupId,
+    /// Who.
     pub user: UserId,
+    /// `ringdove.v1.Role`.
     pub role: i32,
+    /// Empty: none.
     pub nickname: &'a str,
+    /// Milliseconds since 1970-01-01 UTC; 0: not muted.
     pub muted_until: u64,
 }
 
