@@ -152,7 +152,14 @@ pub fn run(config: &Config, connections: u32) -> Result<Broker, String> {
             let projected = Arc::new(Projected::default());
             projected.say("off");
             let projector = project(&config.sql, &config.data, &opened, Arc::clone(&projected));
-            let projecting = projector.map(Projecting::start).transpose()?;
+            let projecting = match projector.map(Projecting::start).transpose() {
+                Ok(projecting) => projecting,
+                Err(why) => {
+                    // nothing was written, and the next start finds that nothing was lost
+                    opened.close().map_err(|error| error.to_string())?;
+                    return Err(why);
+                }
+            };
             build(config, connections, doors, jwt, state, opened, (projected, projecting))
         }
     }

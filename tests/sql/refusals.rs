@@ -32,6 +32,8 @@ fn tables_ahead_of_the_journal_are_refused(sql: &str) {
     assert!(said.contains("the tables in SQL are ahead of the journal"), "{said}");
     assert!(said.contains("ringdove sql rebuild"), "it says what to do: {said}");
     assert!(verify_in_vain(&data, sql).contains("ahead of the journal"));
+    let meta = std::fs::read_to_string(data.join("journal/journal.toml")).unwrap();
+    assert!(meta.contains("clean = true"), "a refused start leaves it as it was: {meta}");
     rebuild(&data, sql);
     let broker = Broker::start(serve_with(&data, sql));
     // as many records as before, but others: only their checksums tell
