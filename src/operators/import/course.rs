@@ -1,11 +1,10 @@
 //! How an import goes: a bar, counts, and what was refused.
 
-use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
-use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar};
 
-use crate::terminal::tell;
+use crate::terminal::{progress_bar, tell};
 
 /// What a line came to.
 pub(super) struct Course {
@@ -28,7 +27,7 @@ impl Course {
     pub(super) fn new(name: &str, total: Option<u64>, skip_refused: bool) -> Self {
         Self {
             name: name.into(),
-            bar: progress_bar(total),
+            bar: bar_of(total),
             begin: Instant::now(),
             skip_refused,
             made: 0,
@@ -113,17 +112,12 @@ impl Course {
     }
 }
 
-fn progress_bar(total: Option<u64>) -> ProgressBar {
-    if !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let (bar, template) = match total {
-        Some(total) => {
-            (ProgressBar::new(total), "importing {bar:30} {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left")
-        }
-        None => (ProgressBar::new_spinner(), "importing {spinner} {bytes}, {bytes_per_sec}"),
-    };
-    bar.with_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()))
+/// Bytes of all bytes, or of who knows how many.
+fn bar_of(total: Option<u64>) -> ProgressBar {
+    let Some(total) = total else { return progress_bar("importing {spinner} {bytes}, {bytes_per_sec}") };
+    let bar = progress_bar("importing {bar:30} {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left");
+    bar.set_length(total);
+    bar
 }
 
 #[cfg(test)]
