@@ -1,0 +1,274 @@
+//! What a comparison leaves behind: `run.json`. Every field is documented here, and in docs/loadgen.md for whoever reads it with another
+//! program. Times are seconds or microseconds, as the names say; a figure that was not measured is left out.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// The name of the file in the folder of a comparison.
+pub const FILE: &str = "run.json";
+/// The layout that this program writes and reads.
+pub const SCHEMA: u32 = 1;
+
+/// The whole file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Results {
+    /// The layout: 1.
+    pub schema: u32,
+    /// One for each time that `loadgen compare` wrote into this folder.
+    pub comparisons: Vec<Comparison>,
+}
+
+/// What one `loadgen compare` measured.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Comparison {
+    /// When it began, as RFC 3339 in UTC.
+    pub started: String,
+    /// The command line, without the program's folder.
+    pub command: String,
+    /// loadgen's version.
+    pub loadgen: String,
+    /// The commit of the source, if loadgen was started inside its repository; `+` behind it: with changes.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub commit: Option<String>,
+    /// Where it ran.
+    pub machine: Machine,
+    /// Who took part.
+    pub systems: Vec<SystemFacts>,
+    /// Rounds; in each every system ran every case once.
+    pub rounds: u32,
+    /// All runs, in the order in which they were made, void ones included.
+    pub runs: Vec<Run>,
+    /// What was held against the goals, if that was asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub verdicts: Vec<Verdict>,
+}
+
+/// A machine.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Machine {
+    /// The processor's name.
+    pub cpu: String,
+    /// Processors that the system sees.
+    pub cores: u32,
+    /// Memory in bytes.
+    pub memory_bytes: u64,
+    /// Kernel and its version.
+    pub kernel: String,
+    /// Distribution.
+    pub distribution: String,
+    /// Whether it says that it is a virtual machine.
+    pub virtual_machine: bool,
+    /// The core of what is measured.
+    pub server_core: u32,
+    /// The core of the load.
+    pub load_core: u32,
+    /// Kernel settings that change such figures, by name.
+    pub tuning: BTreeMap<String, String>,
+}
+
+/// A system that took part.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SystemFacts {
+    /// Its name on the command line.
+    pub name: String,
+    /// What it is, and what it promises.
+    pub about: String,
+    /// What its program says of its version.
+    pub version: String,
+    /// Command line and settings, a line each, without folders and ports.
+    pub settings: Vec<String>,
+}
+
+/// What was run: two runs with an equal case can be compared.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Case {
+    /// `pair`, `fanout`, `mixed`, `storm`, `idle`, `sign-in`, `durable`, `soak`.
+    pub workload: String,
+    /// Everything that was set, by name: `pairs`, `members`, `payload`, `window`, `rate`, `connections`, `level` ...
+    pub settings: BTreeMap<String, String>,
+}
+
+/// One system, one case, one time.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Run {
+    /// Which system.
+    pub system: String,
+    /// Which case.
+    pub case: Case,
+    /// Counted from 1.
+    pub round: u32,
+    /// Counted from 1: a run during which other work took the CPU is repeated.
+    pub attempt: u32,
+    /// Why this run counts for nothing; empty: it counts.
+    pub void: Vec<String>,
+    /// How long was measured, behind the warm-up, in seconds.
+    pub measured_s: f64,
+    /// Answered sends each second; for a system that answers none, sends that reached all their recipients.
+    pub sends_per_s: f64,
+    /// Deliveries each second.
+    pub deliveries_per_s: f64,
+    /// Open loop: sends each second that were meant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offered_per_s: Option<f64>,
+    /// What was checked over the whole run, warm-up included.
+    pub checked: Checked,
+    /// CPU time.
+    pub cpu: Cpu,
+    /// The server's memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<Memory>,
+    /// Latencies.
+    pub latencies: Vec<LatencyFigures>,
+    /// More figures by name, the unit at its end.
+    #[serde(default)]
+    pub figures: BTreeMap<String, f64>,
+}
+
+/// What was checked.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct Checked {
+    /// Sends that were answered, or reached everyone where nothing is answered.
+    pub sends: u64,
+    /// Deliveries, each once and in order.
+    pub deliveries: u64,
+    /// Messages that never arrived.
+    pub lost: u64,
+    /// Messages that arrived twice.
+    pub duplicated: u64,
+    /// Messages that arrived before an earlier one.
+    pub reordered: u64,
+}
+
+/// CPU time while it was measured, in seconds.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct Cpu {
+    /// The server's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_s: Option<f64>,
+    /// loadgen's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loadgen_s: Option<f64>,
+    /// Everyone else's on this machine, time stolen by its host included.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub other_s: Option<f64>,
+    /// The server's for a million deliveries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_s_per_million_deliveries: Option<f64>,
+}
+
+/// The server's memory at the end of what was measured.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct Memory {
+    /// Connections that were open.
+    pub connections: u64,
+    /// Resident, in bytes.
+    pub rss_bytes: u64,
+    /// Resident and its own (no pages of files), in bytes.
+    pub rss_anon_bytes: u64,
+    /// What `rss_anon_bytes` grew by since before the connections, for each of them.
+    pub process_bytes_per_connection: f64,
+    /// What the kernel's memory (slab and socket buffers) grew by on the whole machine, for each connection: both ends of it are here.
+    pub kernel_bytes_per_connection: f64,
+}
+
+/// A latency.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LatencyFigures {
+    /// Of what: `round trip`, `delivery`, `answer`, `last member`, `sign-in`.
+    pub of: String,
+    /// `response` from when it was meant to be sent, `service` from when it was sent, `lag` between both.
+    pub kind: String,
+    /// How many.
+    pub count: u64,
+    /// Percentiles in microseconds by name (`p50`, `p90`, `p99`, `p99.9`, `p99.99`): those with 100 samples or more beyond.
+    pub percentiles_us: BTreeMap<String, f64>,
+    /// The longest, in microseconds.
+    pub max_us: f64,
+    /// The whole distribution: quantile (0 to 1) and microseconds, in growing order.
+    pub spectrum: Vec<(f64, f64)>,
+    /// How it went over time.
+    pub over_time: Vec<Interval>,
+    /// The distribution in HdrHistogram's text format: a file in the folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hgrm: Option<String>,
+    /// The intervals in HdrHistogram's log format: a file in the folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hlog: Option<String>,
+}
+
+/// A latency during one interval.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Interval {
+    /// Its begin, in seconds since measuring began.
+    pub at_s: f64,
+    /// How many.
+    pub count: u64,
+    /// Median in microseconds.
+    pub p50_us: f64,
+    /// 99th percentile in microseconds; left out with less than 100 samples beyond.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p99_us: Option<f64>,
+    /// The longest in microseconds.
+    pub max_us: f64,
+}
+
+/// A goal, and what came of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Verdict {
+    /// Which goal.
+    pub goal: String,
+    /// Of which figure.
+    pub measure: String,
+    /// What has to hold, in words.
+    pub bound: String,
+    /// ringdove's figure: the median of the rounds.
+    pub ringdove: f64,
+    /// The figure beside it: the median of the rounds; left out where the goal is a plain number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub other: Option<f64>,
+    /// Whose figure that is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beside: Option<String>,
+    /// What was judged in each round: ratios, or plain numbers.
+    pub rounds: Vec<f64>,
+    /// `reached`, `missed`, or `undecided` with its reason.
+    pub verdict: String,
+}
+
+impl Results {
+    /// Reads the file of a folder; none there: no comparisons yet.
+    ///
+    /// # Errors
+    /// It cannot be read, or is none of this layout.
+    pub fn open(folder: &Path) -> Result<Self, String> {
+        let path = folder.join(FILE);
+        let text = match fs::read_to_string(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(Self { schema: SCHEMA, comparisons: Vec::new() });
+            }
+            text => text.map_err(|error| format!("{}: {error}", path.display()))?,
+        };
+        let results: Self = serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+        if results.schema != SCHEMA {
+            return Err(format!("{}: layout {}, and this loadgen reads {SCHEMA}", path.display(), results.schema));
+        }
+        Ok(results)
+    }
+
+    /// Writes the file of a folder, which is made if it is missing; it is replaced as a whole.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn save(&self, folder: &Path) -> Result<PathBuf, String> {
+        let path = folder.join(FILE);
+        let words = |error: std::io::Error| format!("{}: {error}", path.display());
+        fs::create_dir_all(folder).map_err(words)?;
+        let text = serde_json::to_string(self).map_err(|error| error.to_string())?;
+        let new = folder.join("run.json.new");
+        fs::write(&new, text + "\n").and_then(|()| fs::rename(&new, &path)).map_err(words)?;
+        Ok(path)
+    }
+}
