@@ -4,17 +4,16 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 
 use crate::fleet::Timing;
-use crate::goals::{Comparison, Goal};
-use crate::load::{FanoutLoad, PairLoad};
-use crate::servers::Cores;
+use crate::load::Load;
+use crate::server::{Cores, Place};
 use crate::stamp::STAMP;
-use crate::workload::Circle;
-use crate::workload::Pace;
+use crate::system::{self, System};
+use crate::workload::{Circle, Pace};
 
-/// Load for ringdove, and its latency measured honestly.
+/// Load for ringdove and other brokers, and its latency measured honestly.
 #[derive(Debug, Parser)]
 #[command(name = "loadgen", version)]
 pub struct CommandLine {
@@ -26,57 +25,39 @@ pub struct CommandLine {
 /// What loadgen can do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Pairs of users. Without --window and --rate: round trips, one message in flight for each pair.
+    /// Pairs of people. Without --window and --rate: round trips, one message in flight for each pair.
     Pair(PairOptions),
     /// Groups: the first member of each writes to all others.
     Fanout(FanoutOptions),
     /// Connections that say nothing: what each of them costs.
     Idle(IdleOptions),
-    /// Devices that connect, sign in with their token, and leave.
+    /// People who connect, sign in with their token, and leave.
     SignIn(SignInOptions),
-    /// Everyone signs in within some seconds, and has to learn which of their contacts are there.
+    /// Everyone signs in within some seconds, and has to learn which of their contacts are there (ringdove only).
     Reconnect(ReconnectOptions),
-    /// Makes users who have each other as contacts, and leaves it at that.
+    /// Makes users who have each other as contacts, and leaves it at that (ringdove only).
     People(PeopleOptions),
-    /// The same loads against a bare relay of loadgen's own, which is started for it.
-    #[command(subcommand)]
-    Floor(Floor),
-    /// Run the relay alone.
+    /// Systems beside each other, in turns, each started for it on a core and a loopback port of its own.
+    Compare(crate::compare_options::CompareOptions),
+    /// The systems that can be compared, and which of them are on this machine.
+    Systems(PlaceOptions),
+    /// Run the relay that is the floor.
     Relay(RelayOptions),
-    /// ringdove beside its floor, in turns: the ratios, and whether they reach the goals.
-    Goals(GoalsOptions),
-}
-
-/// What can be run against the floor.
-#[derive(Debug, Subcommand)]
-pub enum Floor {
-    /// Pairs of users.
-    Pair {
-        /// The load.
-        #[command(flatten)]
-        pair: PairOptions,
-        /// The relay.
-        #[command(flatten)]
-        relay: FloorRelay,
-    },
-    /// Groups.
-    Fanout {
-        /// The load.
-        #[command(flatten)]
-        fanout: FanoutOptions,
-        /// The relay.
-        #[command(flatten)]
-        relay: FloorRelay,
-    },
 }
 
 /// What all runs share.
 #[derive(Debug, Args)]
 pub struct Run {
+    /// The system that listens there, or is started.
+    #[arg(long, default_value = "ringdove", value_parser = system::named)]
+    pub system: &'static dyn System,
     /// Where the server listens.
     #[arg(long, default_value = "127.0.0.1:7400")]
     pub addr: SocketAddr,
-    /// The admin door, through which users are made.
+    /// Start a server for this run, on a core of its own, instead of loading one that runs.
+    #[arg(long, conflicts_with_all = ["addr", "admin", "pid", "core"])]
+    pub start: bool,
+    /// ringdove's admin door, through which users are made.
     #[arg(long, value_name = "PATH", default_value = "./ringdove-data/admin.sock")]
     pub admin: PathBuf,
     /// How long is measured.
@@ -85,7 +66,7 @@ pub struct Run {
     /// Before that, not measured.
     #[arg(long, default_value = "1s", value_parser = humantime::parse_duration)]
     warmup: Duration,
-    /// Look for news so long before sleeping.
+    /// The load looks for news so long before it sleeps.
     #[arg(long, default_value = "50us", value_parser = humantime::parse_duration)]
     spin: Duration,
     /// Run on this core.
@@ -94,31 +75,67 @@ pub struct Run {
     /// Whose CPU time and memory to count; by default that of whoever listens at the admin door.
     #[arg(long)]
     pub pid: Option<u32>,
-    /// Write the figures here as JSON.
+    /// Write the figures here as JSON: one of the runs of run.json.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    /// Where it is started.
+    #[command(flatten)]
+    pub place: PlaceOptions,
 }
 
 impl Run {
-    fn timing(&self) -> Timing {
+    /// How long.
+    pub fn timing(&self) -> Timing {
         Timing { warm_up: self.warmup, duration: self.duration, spin: self.spin }
+    }
+}
+
+/// Where servers are started.
+#[derive(Debug, Args)]
+pub struct PlaceOptions {
+    /// ringdove's program.
+    #[arg(long, value_name = "PATH", default_value = "target/release/ringdove")]
+    broker: PathBuf,
+    /// Where data folders are made.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    folder: PathBuf,
+    /// ringdove and the spinning floors look for news so long before they sleep.
+    #[arg(long, default_value = "50us", value_parser = humantime::parse_duration)]
+    server_spin: Duration,
+    /// The server's core.
+    #[arg(long, default_value_t = 0)]
+    server_core: usize,
+    /// The load's core.
+    #[arg(long, default_value_t = 1)]
+    load_core: usize,
+}
+
+impl PlaceOptions {
+    /// Where.
+    pub fn place(&self) -> Place {
+        Place {
+            cores: Cores { server: self.server_core, load: self.load_core },
+            folder: self.folder.clone(),
+            broker: self.broker.clone(),
+            spin: self.server_spin,
+        }
     }
 }
 
 /// How much is sent.
 #[derive(Debug, Args)]
 pub struct PaceOptions {
-    /// Closed loop: so many unanswered sends at a time, over all senders.
+    /// Closed loop: so many sends at a time that are not over, over all senders.
     #[arg(long, conflicts_with = "rate", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     window: Option<u64>,
     /// Open loop: so many sends a second, over all senders; latency counts from when a send was meant.
-    #[arg(long)]
+    #[arg(long, value_parser = rate)]
     rate: Option<f64>,
 }
 
 impl PaceOptions {
     fn pace(&self) -> Option<Pace> {
-        self.rate.filter(|rate| *rate > 0.0).map(Pace::Rate).or(self.window.map(Pace::Window))
+        self.rate.map(Pace::Rate).or(self.window.map(Pace::Window))
     }
 }
 
@@ -141,13 +158,8 @@ pub struct PairOptions {
 
 impl PairOptions {
     /// The load.
-    pub fn load(&self) -> PairLoad {
-        PairLoad { pairs: self.pairs, payload: self.payload, pace: self.pace.pace() }
-    }
-
-    /// How long.
-    pub fn timing(&self) -> Timing {
-        self.run.timing()
+    pub fn load(&self) -> Load {
+        Load::Pair { pairs: self.pairs, payload: self.payload, pace: self.pace.pace(), name: "pair" }
     }
 }
 
@@ -158,12 +170,12 @@ pub struct FanoutOptions {
     #[arg(long, default_value_t = 1, value_parser = count)]
     groups: usize,
     /// Members of each, the sender among them.
-    #[arg(long, default_value_t = 500, value_parser = count)]
+    #[arg(long, default_value_t = 500, value_parser = members)]
     members: usize,
     /// Bytes of a text.
     #[arg(long, default_value_t = 64, value_parser = payload)]
     payload: usize,
-    /// How much; 16 unanswered sends if nothing is said.
+    /// How much; 16 at a time if nothing is said.
     #[command(flatten)]
     pace: PaceOptions,
     /// Where and how long.
@@ -173,14 +185,9 @@ pub struct FanoutOptions {
 
 impl FanoutOptions {
     /// The load.
-    pub fn load(&self) -> FanoutLoad {
+    pub fn load(&self) -> Load {
         let pace = self.pace.pace().unwrap_or(Pace::Window(16));
-        FanoutLoad { groups: self.groups, members: self.members, payload: self.payload, pace }
-    }
-
-    /// How long.
-    pub fn timing(&self) -> Timing {
-        self.run.timing()
+        Load::Fanout { groups: self.groups, members: self.members, payload: self.payload, pace }
     }
 }
 
@@ -189,10 +196,17 @@ impl FanoutOptions {
 pub struct IdleOptions {
     /// How many.
     #[arg(long, default_value_t = 10_000, value_parser = count)]
-    pub connections: usize,
+    connections: usize,
     /// Where and how long.
     #[command(flatten)]
     pub run: Run,
+}
+
+impl IdleOptions {
+    /// The load.
+    pub fn load(&self) -> Load {
+        Load::Idle { connections: self.connections }
+    }
 }
 
 /// Sign-ins.
@@ -200,13 +214,20 @@ pub struct IdleOptions {
 pub struct SignInOptions {
     /// How many users take turns.
     #[arg(long, default_value_t = 10_000, value_parser = count)]
-    pub users: usize,
+    users: usize,
     /// How many are on their way in at a time.
     #[arg(long, default_value_t = 64, value_parser = count)]
-    pub at_once: usize,
+    at_once: usize,
     /// Where and how long.
     #[command(flatten)]
     pub run: Run,
+}
+
+impl SignInOptions {
+    /// The load.
+    pub fn load(&self) -> Load {
+        Load::SignIn { people: self.users, at_once: self.at_once }
+    }
 }
 
 /// People who are there.
@@ -254,41 +275,6 @@ impl ReconnectOptions {
     }
 }
 
-/// The relay of a floor.
-#[derive(Debug, Args)]
-pub struct FloorRelay {
-    /// The relay looks for news so long before it sleeps.
-    #[arg(long, default_value = "50us", value_parser = humantime::parse_duration)]
-    pub relay_spin: Duration,
-    /// One fdatasync for each batch.
-    #[arg(long)]
-    pub sync: bool,
-    /// Where the synced file is made.
-    #[arg(long, default_value = ".")]
-    pub folder: PathBuf,
-    /// Where both run.
-    #[command(flatten)]
-    pub cores: CoreOptions,
-}
-
-/// Where what is measured and the load run.
-#[derive(Clone, Copy, Debug, Args)]
-pub struct CoreOptions {
-    /// The server's core.
-    #[arg(long, default_value_t = 0)]
-    server_core: usize,
-    /// The load's core.
-    #[arg(long, default_value_t = 1)]
-    load_core: usize,
-}
-
-impl CoreOptions {
-    /// Both.
-    pub fn get(self) -> Cores {
-        Cores { server: self.server_core, load: self.load_core }
-    }
-}
-
 /// A relay.
 #[derive(Debug, Args)]
 pub struct RelayOptions {
@@ -303,60 +289,28 @@ pub struct RelayOptions {
     pub sync: Option<PathBuf>,
 }
 
-/// The comparison.
-#[derive(Debug, Args)]
-pub struct GoalsOptions {
-    /// The broker's binary.
-    #[arg(long, default_value = "target/release/ringdove")]
-    broker: PathBuf,
-    /// Only these goals.
-    #[arg(long, value_enum)]
-    goal: Vec<Goal>,
-    /// Rounds, each with a run of both.
-    #[arg(long, default_value_t = 9, value_parser = count)]
-    rounds: usize,
-    /// How long is measured in a run.
-    #[arg(long, default_value = "2s", value_parser = humantime::parse_duration)]
-    duration: Duration,
-    /// Where data folders are made.
-    #[arg(long, default_value = ".")]
-    folder: PathBuf,
-    /// Where both run.
-    #[command(flatten)]
-    cores: CoreOptions,
-    /// Write the figures here as JSON.
-    #[arg(long, value_name = "FILE")]
-    pub json: Option<PathBuf>,
-}
-
-impl GoalsOptions {
-    /// Which goals.
-    pub fn goals(&self) -> Vec<Goal> {
-        if self.goal.is_empty() { Goal::value_variants().to_vec() } else { self.goal.clone() }
-    }
-
-    /// How.
-    pub fn comparison(self) -> Comparison {
-        Comparison {
-            broker: self.broker,
-            rounds: self.rounds,
-            duration: self.duration,
-            cores: self.cores.get(),
-            folder: self.folder,
-        }
-    }
-}
-
-fn count(text: &str) -> Result<usize, String> {
+/// A number of people, pairs, groups or rounds.
+pub fn count(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|count| (1..=100_000).contains(count)).ok_or_else(|| "1 to 100000".into())
 }
 
-fn payload(text: &str) -> Result<usize, String> {
+/// A number of members, with one who reads.
+pub fn members(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|count| (2..=100_000).contains(count)).ok_or_else(|| "2 to 100000".into())
+}
+
+/// Bytes of a text.
+pub fn payload(text: &str) -> Result<usize, String> {
     let right = STAMP..=60_000;
     text.parse()
         .ok()
         .filter(|bytes| right.contains(bytes))
         .ok_or_else(|| format!("{} to {}", right.start(), right.end()))
+}
+
+/// Sends a second.
+pub fn rate(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|rate| (0.001..=1e8).contains(rate)).ok_or_else(|| "0.001 to 100000000".into())
 }
 
 #[cfg(test)]

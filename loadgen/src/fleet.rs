@@ -1,16 +1,16 @@
-//! All devices of a load on one thread: reads what comes, hands it to the workload, writes what that wants, and keeps the time.
+//! Everyone's connections on one thread: reads what comes, hands it to the workload, writes what that wants, and keeps the time.
 
-use std::io;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Poll, Token};
 
-use crate::client::{Client, SignedIn};
+use crate::crew::{Crew, Presence};
+use crate::latency::Named;
 use crate::process;
-use crate::report::Counts;
-use crate::wire::v1::server_frame::Body;
-use crate::wire::{Entry, Heard, heard, split};
+use crate::results::Checked;
+use crate::system::{Book, Heard, Target};
+use crate::workload::{Clock, Workload};
 
 /// What one read takes.
 const CHUNK: usize = 64 << 10;
@@ -18,30 +18,15 @@ const CHUNK: usize = 64 << 10;
 const FINEST: Duration = Duration::from_millis(2);
 /// The longest wait in a poll.
 const LONGEST: Duration = Duration::from_millis(50);
-/// How long what was sent may take to arrive after the load has stopped.
+/// How long what was sent may take to arrive after the load has stopped, and how long everyone may take to come.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Whatever is not acknowledged yet is acknowledged so often.
 const ACK_EVERY: Duration = Duration::from_secs(5);
-
-/// What a device heard, and what the workload does with it.
-pub trait Workload {
-    /// The load begins: the first sends of a closed loop.
-    fn begin(&mut self, clients: &mut [Client]);
-    /// Sends what is due by now (open loop); returns when the next one is due.
-    fn send_due(&mut self, clients: &mut [Client], dirty: &mut Vec<usize>, now_ns: u64) -> Option<u64>;
-    /// A send of `who` was answered.
-    fn answered(&mut self, clients: &mut [Client], who: usize, id: u32, now_ns: u64) -> Result<(), String>;
-    /// `who` got a text.
-    fn delivered(&mut self, clients: &mut [Client], who: usize, entry: &Entry<'_>, now_ns: u64) -> Result<(), String>;
-    /// From now on nothing new is sent.
-    fn stop(&mut self);
-    /// Whether latencies count.
-    fn measure(&mut self, on: bool);
-    /// What was counted so far.
-    fn counts(&self) -> Counts;
-    /// What is missing, in words; `None`: every message has arrived everywhere, and every send was answered.
-    fn missing(&self) -> Option<String>;
-}
+/// How many come at a time when nothing is measured: less than any server's backlog.
+const AT_ONCE: usize = 100;
+/// Intervals in which latencies are kept: so many over a run, none shorter than the second.
+const INTERVALS: u32 = 60;
+const SHORTEST: Duration = Duration::from_millis(50);
 
 /// How long a load lasts, and how its thread waits.
 #[derive(Clone, Copy, Debug)]
@@ -55,233 +40,284 @@ pub struct Timing {
 }
 
 /// What a run came to.
-pub struct Run {
+pub struct Measured {
     /// How long was measured.
-    pub measured: Duration,
-    /// Counted while measuring.
-    pub counts: Counts,
-    /// Counted over the whole run.
-    pub all: Counts,
-    /// The server's CPU time while measuring.
-    pub server_cpu: Option<Duration>,
-    /// Our own.
-    pub own_cpu: Option<Duration>,
-    /// How often a device had to sync.
+    pub duration: Duration,
+    /// Sends that were over and deliveries while measuring.
+    pub counts: Checked,
+    /// Over the whole run.
+    pub all: Checked,
+    /// CPU time while measuring.
+    pub cpu: process::Spent,
+    /// CPU time of everyone else and of the kernel's threads, over the whole run.
+    pub others: (Duration, Duration),
+    /// How long the whole run took.
+    pub whole: Duration,
+    /// The server's memory at the end of measuring.
+    pub memory: Option<process::Memory>,
+    /// How often somebody had to sync.
     pub syncs: u64,
+    /// What was missing at the end, in words.
+    pub missing: Option<String>,
 }
 
 /// Figures at the begin or end of what is measured.
 struct Mark {
     at: Instant,
-    counts: Counts,
-    server_cpu: Option<Duration>,
-    own_cpu: Option<Duration>,
+    counts: Checked,
+    cpu: process::Clocks,
 }
 
-/// All devices.
+/// All connections.
 pub struct Fleet {
     poll: Poll,
-    clients: Vec<Client>,
+    events: Option<Events>,
+    crew: Crew,
     buffer: Vec<u8>,
-    /// Devices with something to write that nothing was heard from.
-    dirty: Vec<usize>,
-    /// Devices whose last read was a full one.
+    /// Whose last read was a full one.
     unread: Vec<usize>,
-    began: Instant,
+    clock: Clock,
+    quiet_since: Instant,
 }
 
 impl Fleet {
-    /// Takes the devices over.
+    /// So many people, none of whom is connected.
     ///
     /// # Errors
     /// The system has no room for them.
-    pub fn new(signed_in: Vec<SignedIn>, payload: usize) -> io::Result<Self> {
-        let poll = Poll::new()?;
-        let mut clients = Vec::with_capacity(signed_in.len());
-        for (place, signed_in) in signed_in.into_iter().enumerate() {
-            let mut client = signed_in.into_client(payload)?;
-            poll.registry().register(&mut client.socket, Token(place), Interest::READABLE | Interest::WRITABLE)?;
-            clients.push(client);
-        }
-        let unread = (0..clients.len()).collect();
-        Ok(Self { poll, clients, buffer: Vec::new(), dirty: Vec::new(), unread, began: Instant::now() })
-    }
-
-    /// Runs a workload to its end: everything that was sent has arrived.
-    ///
-    /// # Errors
-    /// Something was lost, came twice or out of order, or was refused.
-    pub fn run(
-        &mut self,
-        workload: &mut impl Workload,
-        timing: Timing,
-        server: Option<u32>,
-        title: &str,
-    ) -> Result<Run, String> {
-        let mut events = Events::with_capacity(1024);
-        let bar = progress_bar(timing, title);
-        self.began = Instant::now();
-        workload.begin(&mut self.clients);
-        self.dirty.extend(0..self.clients.len());
-        let (mut from, mut to) = (None, None);
-        let mut acknowledged = Instant::now();
-        let mut quiet_since = Instant::now();
-        loop {
-            let elapsed = self.began.elapsed();
-            if from.is_none() && elapsed >= timing.warm_up {
-                from = Some(mark(workload, server)?);
-                workload.measure(true);
-            }
-            if to.is_none() && elapsed >= timing.warm_up + timing.duration {
-                to = Some(mark(workload, server)?);
-                workload.measure(false);
-                workload.stop();
-            }
-            if to.is_some() {
-                let missing = workload.missing();
-                match missing {
-                    None => break,
-                    Some(missing) if elapsed > timing.warm_up + timing.duration + PATIENCE => {
-                        return Err(format!("lost: {missing}"));
-                    }
-                    Some(_) => {}
-                }
-            }
-            if acknowledged.elapsed() >= ACK_EVERY {
-                acknowledged = Instant::now();
-                self.clients.iter_mut().for_each(|client| client.acknowledge(1));
-                self.dirty.extend(0..self.clients.len());
-            }
-            let now_ns = self.now_ns();
-            let due = workload.send_due(&mut self.clients, &mut self.dirty, now_ns);
-            self.flush()?;
-            let wait = due.map_or(LONGEST, |due| Duration::from_nanos(due.saturating_sub(self.now_ns())).min(LONGEST));
-            let hot = !self.unread.is_empty() || wait < FINEST || quiet_since.elapsed() < timing.spin;
-            let timeout = if hot { Duration::ZERO } else { wait };
-            if let Err(error) = self.poll.poll(&mut events, Some(timeout))
-                && error.kind() != io::ErrorKind::Interrupted
-            {
-                return Err(error.to_string());
-            }
-            if !events.is_empty() {
-                quiet_since = Instant::now();
-            }
-            for who in std::mem::take(&mut self.unread) {
-                self.read(who, workload)?;
-            }
-            for event in &events {
-                self.read(event.token().0, workload)?;
-            }
-            if !timing.duration.is_zero() {
-                bar.set_position(elapsed.as_millis() as u64);
-            }
-        }
-        bar.finish_and_clear();
-        let (Some(from), Some(to)) = (from, to) else { return Err("nothing was measured".into()) };
-        let spent = |from: Option<Duration>, to: Option<Duration>| Some(to?.saturating_sub(from?));
-        Ok(Run {
-            measured: to.at - from.at,
-            counts: Counts {
-                sends: to.counts.sends - from.counts.sends,
-                deliveries: to.counts.deliveries - from.counts.deliveries,
-            },
-            all: workload.counts(),
-            server_cpu: spent(from.server_cpu, to.server_cpu),
-            own_cpu: spent(from.own_cpu, to.own_cpu),
-            syncs: self.clients.iter().map(|client| client.syncs).sum(),
+    pub fn new(target: &Target, book: &dyn Book, people: usize, payload: usize) -> Result<Self, String> {
+        let poll = Poll::new().map_err(|error| error.to_string())?;
+        let registry = poll.registry().try_clone().map_err(|error| error.to_string())?;
+        Ok(Self {
+            poll,
+            events: Some(Events::with_capacity(1024)),
+            crew: Crew::new(target.address, registry, book, people, payload),
+            buffer: Vec::new(),
+            unread: Vec::new(),
+            clock: Clock::start(),
+            quiet_since: Instant::now(),
         })
     }
 
-    fn now_ns(&self) -> u64 {
-        self.began.elapsed().as_nanos() as u64
-    }
-
-    fn flush(&mut self) -> Result<(), String> {
-        for who in self.dirty.drain(..) {
-            self.clients[who].flush()?;
+    /// Connects people, a hundred at a time, and waits until all of them have signed in.
+    ///
+    /// # Errors
+    /// Somebody is refused, or not answered.
+    pub fn gather(&mut self, who: impl Iterator<Item = usize>) -> Result<(), String> {
+        let mut waiting: Vec<usize> = who.collect();
+        waiting.reverse();
+        let mut gathering = Gathering { coming: 0, came: 0 };
+        let mut last = (Instant::now(), 0);
+        while !waiting.is_empty() || gathering.coming > 0 {
+            while gathering.coming < AT_ONCE
+                && let Some(who) = waiting.pop()
+            {
+                self.crew.connect(who)?;
+                gathering.coming += 1;
+            }
+            self.turn(&mut gathering, Duration::ZERO)?;
+            if last.1 != gathering.came {
+                last = (Instant::now(), gathering.came);
+            }
+            if last.0.elapsed() > PATIENCE {
+                return Err(format!("{} came, and {} are not answered", gathering.came, gathering.coming));
+            }
         }
         Ok(())
     }
 
-    /// Reads what came for one device, and writes what that leads to with one call.
-    fn read(&mut self, who: usize, workload: &mut impl Workload) -> Result<(), String> {
+    /// Runs a workload to its end: everything that was sent has arrived, or is lost.
+    ///
+    /// # Errors
+    /// A connection broke, or something was refused.
+    pub fn run(
+        &mut self,
+        workload: &mut dyn Workload,
+        timing: Timing,
+        server: Option<u32>,
+        title: &str,
+    ) -> Result<Measured, String> {
+        let bar = progress_bar(timing, title);
+        let interval = (timing.duration / INTERVALS).max(SHORTEST);
+        let before = process::MachineClocks::read(server)?;
+        self.clock = Clock::start();
+        let began = Instant::now();
+        workload.begin(&mut self.crew, self.clock.now_ns());
+        let mut acknowledged = Instant::now();
+        let mut from: Option<Mark> = None;
+        let mut to: Option<(Mark, Option<process::Memory>)> = None;
+        let mut cut = interval;
+        let missing = loop {
+            let elapsed = began.elapsed();
+            match (&from, &to) {
+                (None, _) if elapsed >= timing.warm_up => {
+                    from = Some(mark(workload, server)?);
+                    workload.measure(true);
+                }
+                (Some(begin), None) => {
+                    let measured = begin.at.elapsed();
+                    if measured >= timing.duration {
+                        to = Some((mark(workload, server)?, server.map(process::memory).transpose()?));
+                        workload.measure(false);
+                        workload.stop();
+                        cut_all(workload, measured);
+                    } else if measured >= cut {
+                        cut_all(workload, measured);
+                        cut += interval;
+                    }
+                }
+                (_, Some((end, _))) => {
+                    let missing = workload.missing();
+                    if missing.is_none() || end.at.elapsed() > PATIENCE {
+                        break missing;
+                    }
+                }
+                _ => {}
+            }
+            if acknowledged.elapsed() >= ACK_EVERY {
+                acknowledged = Instant::now();
+                self.crew.acknowledge();
+            }
+            self.turn(workload, timing.spin)?;
+            bar.set_position(elapsed.as_millis() as u64);
+        };
+        bar.finish_and_clear();
+        let (Some(from), Some((to, memory))) = (from, to) else { return Err("nothing was measured".into()) };
+        Ok(Measured {
+            duration: to.at - from.at,
+            counts: Checked {
+                sends: to.counts.sends - from.counts.sends,
+                deliveries: to.counts.deliveries - from.counts.deliveries,
+                ..Checked::default()
+            },
+            all: workload.counts(),
+            cpu: to.cpu.since(from.cpu),
+            others: process::MachineClocks::read(server)?.others_since(before),
+            whole: began.elapsed(),
+            memory,
+            syncs: self.crew.syncs(),
+            missing,
+        })
+    }
+
+    /// Writes, waits, and reads once.
+    fn turn(&mut self, workload: &mut dyn Workload, spin: Duration) -> Result<(), String> {
+        let due = workload.due(&mut self.crew, self.clock)?;
+        self.crew.flush_marked()?;
+        let wait =
+            due.map_or(LONGEST, |due| Duration::from_nanos(due.saturating_sub(self.clock.now_ns())).min(LONGEST));
+        let hot = !self.unread.is_empty() || wait < FINEST || self.quiet_since.elapsed() < spin;
+        let timeout = if hot { Duration::ZERO } else { wait };
+        // taken out, as reading needs all of the rest
+        let mut events = self.events.take().unwrap_or_else(|| Events::with_capacity(1024));
+        if let Err(error) = self.poll.poll(&mut events, Some(timeout))
+            && error.kind() != std::io::ErrorKind::Interrupted
+        {
+            return Err(error.to_string());
+        }
+        if !events.is_empty() {
+            self.quiet_since = Instant::now();
+        }
+        for who in std::mem::take(&mut self.unread) {
+            self.read(who, workload)?;
+        }
+        let mut next = due;
+        for event in &events {
+            let Token(who) = event.token();
+            self.read(who, workload)?;
+            if next.is_some_and(|next| next <= self.clock.now_ns()) {
+                next = workload.due(&mut self.crew, self.clock)?;
+            }
+        }
+        self.events = Some(events);
+        Ok(())
+    }
+
+    /// Reads what came for one person, and writes what that leads to with one call.
+    fn read(&mut self, who: usize, workload: &mut dyn Workload) -> Result<(), String> {
         let mut buffer = std::mem::take(&mut self.buffer);
-        let (end, more) = self.clients[who].read(&mut buffer, CHUNK)?;
+        let (end, more) = self.crew.read(who, &mut buffer, CHUNK)?;
         if more {
             self.unread.push(who);
         }
-        let now_ns = self.now_ns();
+        let now_ns = self.clock.now_ns();
         let mut at = 0;
-        while let Some((frame, used)) = split(&buffer[at..end]) {
-            self.hear(who, heard(frame)?, workload, now_ns)?;
+        while at < end {
+            let person = self.crew.person(who);
+            let Some((used, heard)) = person.dialect.hear(&buffer[at..end], &mut person.out)? else { break };
             at += used;
+            let crew = &mut self.crew;
+            match heard {
+                Heard::Nothing => {}
+                Heard::Text(text) => workload.delivered(crew, who, text, now_ns)?,
+                Heard::Answered => workload.answered(crew, who, now_ns)?,
+                Heard::Texts(texts) => {
+                    texts.iter().try_for_each(|text| workload.delivered(crew, who, text, now_ns))?;
+                }
+                Heard::Presence { who: contact, online } => workload.presence(who, contact, online)?,
+                Heard::Ready => {
+                    crew.person(who).presence = Presence::Ready;
+                    workload.ready(crew, who, now_ns)?;
+                }
+            }
+            if self.crew.presence(who) == Presence::Away {
+                break;
+            }
         }
-        self.clients[who].keep(&buffer[at..end]);
+        if self.crew.presence(who) != Presence::Away {
+            self.crew.keep(who, &buffer[at..end]);
+        }
         self.buffer = buffer;
-        self.clients[who].flush()
-    }
-
-    fn hear(&mut self, who: usize, heard: Heard<'_>, workload: &mut impl Workload, now_ns: u64) -> Result<(), String> {
-        let clients = &mut self.clients;
-        let frame = match heard {
-            Heard::Entry { id: 0, entry } => {
-                if entry.version <= clients[who].version {
-                    // a client would let it pass; but it was told, so it must not be told again
-                    return Err(format!("version {} of device {who} was pushed twice, or late", entry.version));
-                }
-                if clients[who].is_next(entry.version) {
-                    workload.delivered(clients, who, &entry, now_ns)?;
-                }
-                return Ok(());
-            }
-            Heard::Entry { id, entry } => {
-                clients[who].is_next(entry.version);
-                return workload.answered(clients, who, id, now_ns);
-            }
-            Heard::Other(frame) => frame,
-        };
-        match frame.body {
-            Some(Body::Notice(notice)) => {
-                if notice.version > clients[who].version {
-                    clients[who].sync();
-                }
-                Ok(())
-            }
-            Some(Body::Entries(entries)) if entries.gap => {
-                Err("an inbox's window has passed its reader: the load is more than it can follow".into())
-            }
-            Some(Body::Entries(entries)) => {
-                let mut version = 0;
-                for entry in &entries.list {
-                    version = if entry.version > 0 { entry.version } else { version + 1 };
-                    if clients[who].is_next(version) && entry.from != 0 && entry.from != clients[who].user {
-                        let text = entry.text.as_bytes();
-                        workload.delivered(
-                            clients,
-                            who,
-                            &Entry { version, from: entry.from, group: 0, text },
-                            now_ns,
-                        )?;
-                    }
-                }
-                clients[who].synced(entries.more);
-                Ok(())
-            }
-            Some(Body::Refusal(refusal) | Body::Bye(refusal)) => {
-                Err(format!("refused with {} {}: {}", refusal.code, refusal.name, refusal.text))
-            }
-            _ => Ok(()),
-        }
+        self.crew.flush(who)
     }
 }
 
-fn mark(workload: &impl Workload, server: Option<u32>) -> Result<Mark, String> {
-    Ok(Mark {
-        at: Instant::now(),
-        counts: workload.counts(),
-        server_cpu: server.map(process::cpu).transpose()?,
-        own_cpu: Some(process::cpu(std::process::id())?),
-    })
+/// Waits for everyone who comes before a load begins.
+struct Gathering {
+    coming: usize,
+    came: usize,
+}
+
+impl Workload for Gathering {
+    fn begin(&mut self, _: &mut Crew, _: u64) {}
+
+    fn ready(&mut self, _: &mut Crew, _: usize, _: u64) -> Result<(), String> {
+        self.coming -= 1;
+        self.came += 1;
+        Ok(())
+    }
+
+    fn answered(&mut self, _: &mut Crew, who: usize, _: u64) -> Result<(), String> {
+        Err(format!("person {who} sent nothing, and was answered"))
+    }
+
+    fn delivered(&mut self, _: &mut Crew, who: usize, _: &[u8], _: u64) -> Result<(), String> {
+        Err(format!("nobody wrote to person {who}, who got a text"))
+    }
+
+    fn stop(&mut self) {}
+
+    fn measure(&mut self, _: bool) {}
+
+    fn counts(&self) -> Checked {
+        Checked::default()
+    }
+
+    fn missing(&self) -> Option<String> {
+        None
+    }
+
+    fn latencies(&mut self) -> Vec<&mut Named> {
+        Vec::new()
+    }
+}
+
+fn cut_all(workload: &mut dyn Workload, at: Duration) {
+    workload.latencies().into_iter().for_each(|named| named.latency.cut(at));
+}
+
+fn mark(workload: &dyn Workload, server: Option<u32>) -> Result<Mark, String> {
+    Ok(Mark { at: Instant::now(), counts: workload.counts(), cpu: process::Clocks::read(server)? })
 }
 
 fn progress_bar(timing: Timing, title: &str) -> ProgressBar {

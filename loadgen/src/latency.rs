@@ -32,6 +32,24 @@ impl Default for Latency {
     }
 }
 
+/// A latency with its name.
+#[derive(Clone, Debug)]
+pub struct Named {
+    /// Of what.
+    pub of: &'static str,
+    /// `response`, `service` or `lag`.
+    pub kind: &'static str,
+    /// What was recorded.
+    pub latency: Latency,
+}
+
+impl Named {
+    /// Nothing recorded yet.
+    pub fn new(of: &'static str, kind: &'static str) -> Self {
+        Self { of, kind, latency: Latency::default() }
+    }
+}
+
 /// An empty histogram with the bounds of all of loadgen's.
 pub fn histogram() -> Histogram<u64> {
     // the bounds are constants that the library takes

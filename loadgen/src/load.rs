@@ -1,97 +1,185 @@
-//! Makes users, signs them in, runs a workload against a server, and reports.
+//! What a system can be put under: each load with its settings, its cast, and how it is run against a server that is there.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::thread;
+use std::time::Duration;
 
-use crate::accounts::{User, import, made_up};
-use crate::client::SignedIn;
-use crate::fleet::{Fleet, Run, Timing};
-use crate::report::{Latency, Report};
-use crate::workload::{Fanout, Pace, Pair};
+use crate::fleet::{Fleet, Measured, Timing};
+use crate::latency::Named;
+use crate::process;
+use crate::results::Case;
+use crate::system::{Cast, System, Target};
+use crate::workload::{Fanout, Pace, Pair, SignIn, Workload};
 
-/// What a load is aimed at.
-#[derive(Clone, Debug)]
-pub struct Target {
-    /// How it is called in reports.
-    pub name: String,
-    /// Where it listens.
-    pub address: SocketAddr,
-    /// The admin door through which users are made; a relay takes anyone.
-    pub admin: Option<PathBuf>,
-    /// The process whose CPU time is counted.
-    pub pid: Option<u32>,
+/// Long enough for what a sign-in leaves behind to settle.
+const SETTLE: Duration = Duration::from_secs(1);
+
+/// A load.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Load {
+    /// Pairs of people.
+    Pair {
+        /// How many.
+        pairs: usize,
+        /// Bytes of a text.
+        payload: usize,
+        /// `None`: round trips.
+        pace: Option<Pace>,
+        /// `pair`; `durable` where what is compared are answers of what is on disk.
+        name: &'static str,
+    },
+    /// Groups.
+    Fanout {
+        /// How many.
+        groups: usize,
+        /// Members of each, the sender among them.
+        members: usize,
+        /// Bytes of a text.
+        payload: usize,
+        /// How much is sent.
+        pace: Pace,
+    },
+    /// Connections that say nothing.
+    Idle {
+        /// How many.
+        connections: usize,
+    },
+    /// People who connect, sign in and leave.
+    SignIn {
+        /// How many there are.
+        people: usize,
+        /// How many are on their way at a time.
+        at_once: usize,
+    },
 }
 
-impl Target {
-    /// Users who can sign in there.
+/// What a load came to.
+pub struct Outcome {
+    /// What was counted.
+    pub measured: Measured,
+    /// What was recorded.
+    pub latencies: Vec<Named>,
+    /// More figures, the unit at the end of each name.
+    pub figures: Vec<(&'static str, f64)>,
+    /// Open connections, and what process and kernel took for each.
+    pub connections: Connections,
+}
+
+/// What connections took.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Connections {
+    /// How many were open when it was measured.
+    pub count: u64,
+    /// By how much the server's own memory grew while they came, in bytes.
+    pub process: u64,
+    /// By how much the kernel's grew.
+    pub kernel: u64,
+}
+
+impl Load {
+    /// Its name and settings.
+    pub fn case(&self) -> Case {
+        let (workload, settings) = match self {
+            Self::Pair { pairs, payload, pace, name } => {
+                (*name, vec![("pairs", pairs.to_string()), ("payload", payload.to_string()), pace_words(*pace)])
+            }
+            Self::Fanout { groups, members, payload, pace } => (
+                "fanout",
+                vec![
+                    ("groups", groups.to_string()),
+                    ("members", members.to_string()),
+                    ("payload", payload.to_string()),
+                    pace_words(Some(*pace)),
+                ],
+            ),
+            Self::Idle { connections } => ("idle", vec![("connections", connections.to_string())]),
+            Self::SignIn { people, at_once } => {
+                ("sign-in", vec![("people", people.to_string()), ("at-once", at_once.to_string())])
+            }
+        };
+        let settings: BTreeMap<_, _> = settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        Case { workload: workload.to_owned(), settings }
+    }
+
+    /// Who takes part.
+    pub fn cast(&self) -> Cast {
+        match *self {
+            Self::Pair { pairs, pace, .. } => {
+                Cast { people: 2 * pairs, one_way: pace.is_some(), ..Cast::default() }
+            }
+            Self::Fanout { groups, members, .. } => Cast {
+                people: groups * members,
+                groups: (0..groups).map(|group| group * members..(group + 1) * members).collect(),
+                ..Cast::default()
+            },
+            Self::Idle { connections } => Cast { people: connections, ..Cast::default() },
+            Self::SignIn { people, .. } => Cast { people, ..Cast::default() },
+        }
+    }
+
+    /// Sends a second that are meant, if a schedule says that.
+    pub fn offered(&self) -> Option<f64> {
+        match *self {
+            Self::Pair { pace: Some(Pace::Rate(rate)), .. } | Self::Fanout { pace: Pace::Rate(rate), .. } => Some(rate),
+            _ => None,
+        }
+    }
+
+    fn payload(&self) -> usize {
+        match *self {
+            Self::Pair { payload, .. } | Self::Fanout { payload, .. } => payload,
+            Self::Idle { .. } | Self::SignIn { .. } => crate::stamp::STAMP,
+        }
+    }
+
+    /// Whether everyone is connected before it begins.
+    fn gathers(&self) -> bool {
+        !matches!(self, Self::SignIn { .. })
+    }
+
+    /// Puts it on a server.
     ///
     /// # Errors
-    /// They cannot be made.
-    pub fn users(&self, count: usize) -> Result<Vec<User>, String> {
-        self.admin.as_deref().map_or_else(|| Ok(made_up(count)), |door| import(door, count))
+    /// The system cannot do it, refuses, or a connection broke.
+    pub fn run(&self, system: &dyn System, target: &Target, timing: Timing) -> Result<Outcome, String> {
+        let cast = self.cast();
+        system.suits(&cast)?;
+        let book = system.prepare(target, &cast)?;
+        let mut fleet = Fleet::new(target, &*book, cast.people, self.payload())?;
+        let mut connections = Connections::default();
+        if self.gathers() {
+            let weighs = matches!(self, Self::Idle { .. });
+            let weigh = || -> Result<(u64, u64), String> {
+                if weighs {
+                    thread::sleep(SETTLE);
+                }
+                let own = target.pid.map(process::memory).transpose()?.unwrap_or_default();
+                Ok((own.anonymous, process::kernel_memory()?))
+            };
+            let before = weigh()?;
+            fleet.gather(0..cast.people)?;
+            let after = weigh()?;
+            connections = Connections {
+                count: cast.people as u64,
+                process: after.0.saturating_sub(before.0),
+                kernel: after.1.saturating_sub(before.1),
+            };
+        }
+        let answers = system.answers();
+        let mut workload: Box<dyn Workload> = match *self {
+            Self::Pair { pairs, pace, .. } => Box::new(Pair::new(pairs, answers, pace)),
+            Self::Fanout { groups, members, pace, .. } => Box::new(Fanout::new(groups, members, answers, pace)),
+            Self::Idle { .. } => Box::new(Pair::new(0, answers, Some(Pace::Window(0)))),
+            Self::SignIn { at_once, .. } => Box::new(SignIn::new(at_once)),
+        };
+        let measured = fleet.run(&mut *workload, timing, target.pid, &self.case().workload)?;
+        let mut figures = workload.figures();
+        if measured.syncs > 0 {
+            figures.push(("syncs", measured.syncs as f64));
+        }
+        let latencies = workload.latencies().into_iter().filter(|named| !named.latency.total().is_empty());
+        Ok(Outcome { measured, latencies: latencies.map(|named| named.clone()).collect(), figures, connections })
     }
-
-    fn sign_in(&self, count: usize) -> Result<Vec<SignedIn>, String> {
-        self.users(count)?.iter().map(|user| SignedIn::hello(self.address, user)).collect()
-    }
-}
-
-/// Pairs.
-#[derive(Clone, Copy, Debug)]
-pub struct PairLoad {
-    /// How many.
-    pub pairs: usize,
-    /// Bytes of a text.
-    pub payload: usize,
-    /// `None`: round trip.
-    pub pace: Option<Pace>,
-}
-
-/// Groups.
-#[derive(Clone, Copy, Debug)]
-pub struct FanoutLoad {
-    /// How many.
-    pub groups: usize,
-    /// Members of each, the sender among them.
-    pub members: usize,
-    /// Bytes of a text.
-    pub payload: usize,
-    /// How much is sent.
-    pub pace: Pace,
-}
-
-/// Runs pairs.
-///
-/// # Errors
-/// Something was lost, came twice or out of order, or was refused.
-pub fn pair(target: &Target, load: PairLoad, timing: Timing) -> Result<Report, String> {
-    let mut fleet = Fleet::new(target.sign_in(2 * load.pairs)?, load.payload).map_err(|error| error.to_string())?;
-    let mut workload = Pair::new(load.pairs, load.pace);
-    let run = fleet.run(&mut workload, timing, target.pid, "pair")?;
-    let mut settings = vec![("pairs", load.pairs.to_string()), ("payload", load.payload.to_string())];
-    settings.push(pace_words(load.pace));
-    Ok(report("pair", target, settings, run, workload.latencies()))
-}
-
-/// Runs groups.
-///
-/// # Errors
-/// Something was lost, came twice or out of order, or was refused.
-pub fn fanout(target: &Target, load: FanoutLoad, timing: Timing) -> Result<Report, String> {
-    let mut signed_in = target.sign_in(load.groups * load.members)?;
-    let users = signed_in.iter().map(SignedIn::user).collect::<Vec<_>>();
-    let mut groups = Vec::with_capacity(load.groups);
-    for group in 0..load.groups {
-        let first = group * load.members;
-        groups.push(signed_in[first].make_group(&users[first + 1..first + load.members])?);
-    }
-    let mut fleet = Fleet::new(signed_in, load.payload).map_err(|error| error.to_string())?;
-    let mut workload = Fanout::new(groups, load.members, load.pace);
-    let run = fleet.run(&mut workload, timing, target.pid, "fanout")?;
-    let mut settings = vec![("groups", load.groups.to_string()), ("members", load.members.to_string())];
-    settings.push(("payload", load.payload.to_string()));
-    settings.push(pace_words(Some(load.pace)));
-    Ok(report("fanout", target, settings, run, workload.latencies()))
 }
 
 fn pace_words(pace: Option<Pace>) -> (&'static str, String) {
@@ -99,26 +187,5 @@ fn pace_words(pace: Option<Pace>) -> (&'static str, String) {
         None => ("pace", "round trip".into()),
         Some(Pace::Window(window)) => ("window", window.to_string()),
         Some(Pace::Rate(rate)) => ("rate", rate.to_string()),
-    }
-}
-
-fn report(
-    workload: &'static str,
-    target: &Target,
-    settings: Vec<(&'static str, String)>,
-    run: Run,
-    latencies: Vec<(&'static str, Latency)>,
-) -> Report {
-    Report {
-        workload,
-        target: target.name.clone(),
-        settings,
-        measured: run.measured,
-        counts: run.counts,
-        checked: run.all,
-        latencies,
-        server_cpu: run.server_cpu,
-        own_cpu: run.own_cpu,
-        figures: if run.syncs > 0 { vec![("syncs", run.syncs as f64)] } else { Vec::new() },
     }
 }

@@ -1,57 +1,45 @@
-//! loadgen: load for ringdove, its latency measured honestly, and the floor beside every figure.
+//! loadgen: load for ringdove and other brokers, their latency measured honestly, and the floor beside every figure.
 #![forbid(unsafe_code)]
 
-mod accounts;
-mod client;
 mod command_line;
+mod compare;
+mod compare_options;
+mod crew;
 mod fleet;
-mod goals;
 mod latency;
 mod load;
+mod machine;
+mod measure;
 mod process;
-mod relay;
-mod report;
+mod reports;
 mod results;
-mod servers;
+mod server;
 mod stamp;
-mod wire;
+mod system;
 mod workload;
 
 use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
-use command_line::{Command, CommandLine, Floor, GoalsOptions, RelayOptions, Run};
-use load::Target;
-use relay::Relay;
-use report::Report;
-use servers::Server;
+use command_line::{Command, CommandLine, PlaceOptions, RelayOptions, Run};
+use compare_options::CompareOptions;
+use load::Load;
+use system::ringdove::accounts;
+use system::ringdove::relay::Relay;
+use system::Target;
 
 fn main() -> ExitCode {
     let result = match CommandLine::parse().command {
-        Command::Pair(pair) => run(&pair.run, |target| load::pair(target, pair.load(), pair.timing())),
-        Command::Fanout(fanout) => run(&fanout.run, |target| load::fanout(target, fanout.load(), fanout.timing())),
-        Command::Idle(idle) => run(&idle.run, |target| {
-            let server = target.pid.ok_or("say --pid: whose memory is it?")?;
-            workload::idle(target.address, &target.users(idle.connections)?, server, idle.run.duration)
-        }),
-        Command::SignIn(options) => run(&options.run, |target| {
-            let server = target.pid.ok_or("say --pid: whose CPU time is it?")?;
-            let users = target.users(options.users)?;
-            workload::sign_in(target.address, &users, options.at_once, options.run.duration, server)
-        }),
+        Command::Pair(pair) => run(&pair.run, &pair.load()),
+        Command::Fanout(fanout) => run(&fanout.run, &fanout.load()),
+        Command::Idle(idle) => run(&idle.run, &idle.load()),
+        Command::SignIn(sign_in) => run(&sign_in.run, &sign_in.load()),
+        Command::Reconnect(reconnect) => reconnect_all(&reconnect),
         Command::People(people) => make_people(&people),
-        Command::Reconnect(reconnect) => {
-            run(&reconnect.run, |target| reconnect_all(target, reconnect.circle(), reconnect.within))
-        }
-        Command::Floor(Floor::Pair { pair, relay }) => {
-            floor(&relay, &pair.run, |target| load::pair(target, pair.load(), pair.timing()))
-        }
-        Command::Floor(Floor::Fanout { fanout, relay }) => {
-            floor(&relay, &fanout.run, |target| load::fanout(target, fanout.load(), fanout.timing()))
-        }
+        Command::Compare(options) => compare(&options),
+        Command::Systems(place) => systems(&place),
         Command::Relay(options) => relay(&options),
-        Command::Goals(options) => goals(options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -62,18 +50,44 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs a load against a server that runs already.
-fn run(run: &Run, load: impl FnOnce(&Target) -> Result<Report, String>) -> Result<(), String> {
-    let target = Target {
-        name: run.addr.to_string(),
-        address: run.addr,
-        admin: Some(run.admin.clone()),
-        pid: run.pid.or_else(|| process::listener(&run.admin)),
-    };
+/// Puts a load on a server that runs already, or on one that is started for it.
+fn run(run: &Run, load: &Load) -> Result<(), String> {
+    let server = if run.start { Some(run.system.start(&run.place.place())?) } else { None };
+    let target = server.as_ref().map_or_else(|| target(run), |server| server.target().clone());
     if let Some(core) = run.core {
         process::pin(core)?;
     }
-    tell(&load(&target)?, run.json.as_deref())
+    let done = measure::measure(load, run.system, &target, run.timing());
+    drop(server);
+    print!("{}", reports::table(&done.run));
+    if let Some(path) = &run.json {
+        write_json(path, &done.run)?;
+    }
+    if done.run.void.is_empty() { Ok(()) } else { Err("this run counts for nothing".into()) }
+}
+
+/// A server that runs already.
+fn target(run: &Run) -> Target {
+    Target {
+        address: run.addr,
+        admin: Some(run.admin.clone()),
+        pid: run.pid.or_else(|| process::listener(&run.admin)),
+    }
+}
+
+fn compare(options: &CompareOptions) -> Result<(), String> {
+    let mut tell = |run: &results::Run| println!("{}", reports::line(run));
+    options.plan().run(&mut tell)?;
+    reports::write(&options.out)
+}
+
+/// Says which systems there are.
+fn systems(place: &PlaceOptions) -> Result<(), String> {
+    for system in system::ALL {
+        let version = system.version(&place.place()).unwrap_or_else(|why| format!("missing: {why}"));
+        println!("{:<18} {version}\n{:<18} {}", system.name(), "", system.about());
+    }
+    Ok(())
 }
 
 /// Makes users and their contacts, and says how fast that went.
@@ -91,32 +105,20 @@ fn make_people(people: &command_line::PeopleOptions) -> Result<(), String> {
 }
 
 /// Everyone comes back at once, and learns who is there.
-fn reconnect_all(target: &Target, circle: workload::Circle, within: std::time::Duration) -> Result<Report, String> {
+fn reconnect_all(options: &command_line::ReconnectOptions) -> Result<(), String> {
+    let target = target(&options.run);
     let server = target.pid.ok_or("say --pid: whose memory is it?")?;
-    let users = target.users(circle.users)?;
-    let door = target.admin.as_deref().ok_or("a relay knows no contacts")?;
-    accounts::befriend(door, &users, |place| circle.of(place))?;
-    workload::reconnect(target.address, &users, circle, within, server)
+    let circle = options.circle();
+    let users = accounts::import(&options.run.admin, circle.users)?;
+    accounts::befriend(&options.run.admin, &users, |place| circle.of(place))?;
+    let run = workload::reconnect(target.address, &users, circle, options.within, server)?;
+    print!("{}", reports::table(&run));
+    options.run.json.as_deref().map_or(Ok(()), |path| write_json(path, &run))
 }
 
-/// Runs a load against a relay that is started for it.
-fn floor(
-    options: &command_line::FloorRelay,
-    run: &Run,
-    load: impl FnOnce(&Target) -> Result<Report, String>,
-) -> Result<(), String> {
-    let server = Server::relay(options.cores.get(), options.relay_spin, options.sync, &options.folder)?;
-    let target = Target { name: "the floor".into(), address: server.address, admin: None, pid: Some(server.pid()) };
-    tell(&load(&target)?, run.json.as_deref())
-}
-
-fn tell(report: &Report, json: Option<&Path>) -> Result<(), String> {
-    print!("{}", report.table());
-    json.map_or(Ok(()), |path| write_json(path, &report.json()))
-}
-
-fn write_json(path: &Path, value: &serde_json::Value) -> Result<(), String> {
-    std::fs::write(path, format!("{value:#}\n")).map_err(|error| format!("{}: {error}", path.display()))
+fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<(), String> {
+    let text = serde_json::to_string_pretty(value).map_err(|error| error.to_string())?;
+    std::fs::write(path, text + "\n").map_err(|error| format!("{}: {error}", path.display()))
 }
 
 fn relay(options: &RelayOptions) -> Result<(), String> {
@@ -124,12 +126,4 @@ fn relay(options: &RelayOptions) -> Result<(), String> {
     let relay = Relay::bind(options.listen, options.spin, options.sync.as_deref()).map_err(words)?;
     println!("relay listens on {}", relay.address().map_err(words)?);
     relay.run().map_err(words)
-}
-
-fn goals(options: GoalsOptions) -> Result<(), String> {
-    let goals = options.goals();
-    let json = options.json.clone();
-    let comparison = options.comparison();
-    let results = goals.into_iter().map(|goal| comparison.measure(goal)).collect::<Result<Vec<_>, _>>()?;
-    json.map_or(Ok(()), |path| write_json(&path, &serde_json::Value::Array(results)))
 }

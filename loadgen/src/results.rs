@@ -151,9 +151,12 @@ pub struct Cpu {
     /// loadgen's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loadgen_s: Option<f64>,
-    /// Everyone else's on this machine, time stolen by its host included.
+    /// Everyone else's on this machine over the whole run, time stolen by its host included.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub other_s: Option<f64>,
+    /// The kernel's own threads over the whole run: they write to disk what the server left in memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kernel_threads_s: Option<f64>,
     /// The server's for a million deliveries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server_s_per_million_deliveries: Option<f64>,

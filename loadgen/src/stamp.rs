@@ -1,32 +1,32 @@
-//! What a text of the load carries: its number and the time at which it was meant to be sent, in bytes that are valid UTF-8.
+//! What a text of the load carries: which stream it belongs to and its number there, in bytes that are valid UTF-8.
 
 /// Bytes of a stamp; a payload is at least as long.
 pub const STAMP: usize = 16;
 
-/// A text's number and time.
+/// Where a text belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stamp {
-    /// Counts the sender's texts from 0.
+    /// The stream: one sender's texts to one recipient or group.
+    pub stream: u64,
+    /// Counts the stream's texts from 0.
     pub number: u64,
-    /// Nanoseconds since the load began.
-    pub meant_ns: u64,
 }
 
 impl Stamp {
     /// Writes it over the begin of `text`.
     pub fn write(self, text: &mut [u8]) {
-        put(&mut text[..8], self.number);
-        put(&mut text[8..STAMP], self.meant_ns);
+        put(&mut text[..8], self.stream);
+        put(&mut text[8..STAMP], self.number);
     }
 
     /// Reads it from the begin of `text`.
     pub fn read(text: &[u8]) -> Option<Self> {
         let stamp = text.get(..STAMP)?;
-        Some(Self { number: get(&stamp[..8]), meant_ns: get(&stamp[8..]) })
+        Some(Self { stream: get(&stamp[..8]), number: get(&stamp[8..]) })
     }
 }
 
-/// Six bits a byte, from '0' on: 48 bits, which is three days in nanoseconds.
+/// Six bits a byte, from '0' on: 48 bits.
 fn put(bytes: &mut [u8], value: u64) {
     for (place, byte) in bytes.iter_mut().enumerate() {
         *byte = b'0' + (value >> (6 * place) & 63) as u8;
@@ -45,9 +45,9 @@ mod tests {
     fn a_stamp_is_text_and_comes_back() {
         let mut text = vec![b'x'; 20];
         for stamp in [
-            Stamp { number: 0, meant_ns: 0 },
-            Stamp { number: 1, meant_ns: 999_999_999_999 },
-            Stamp { number: (1 << 48) - 1, meant_ns: (1 << 48) - 1 },
+            Stamp { stream: 0, number: 0 },
+            Stamp { stream: 1, number: 999_999_999_999 },
+            Stamp { stream: (1 << 48) - 1, number: (1 << 48) - 1 },
         ] {
             stamp.write(&mut text);
             assert_eq!(Stamp::read(&text), Some(stamp));

@@ -1,104 +1,82 @@
 //! Groups: the first member of each writes to all others.
 
-use super::flow::{Pace, Schedule, Sender, take_next};
-use crate::client::Client;
-use crate::fleet::Workload;
-use crate::report::{Counts, Latency};
-use crate::wire::{Entry, To};
+use super::flow::{Flow, Loop, Pace, Schedule};
+use super::{Clock, Workload};
+use crate::crew::Crew;
+use crate::latency::Named;
+use crate::results::Checked;
+use crate::system::To;
 
-/// Devices g * members .. (g + 1) * members are group g.
+/// Stream n is that of group n.
 pub struct Fanout {
-    members: usize,
-    groups: Vec<u64>,
     pace: Pace,
     schedule: Schedule,
-    senders: Vec<Sender>,
-    got: Vec<u64>,
-    counts: Counts,
+    flow: Flow,
     stopped: bool,
-    measuring: bool,
-    delivery: Latency,
-    answer: Latency,
 }
 
 impl Fanout {
     /// Groups of so many members each, the sender among them.
-    pub fn new(groups: Vec<u64>, members: usize, pace: Pace) -> Self {
-        let rate = if let Pace::Rate(rate) = pace { rate } else { 1.0 };
-        Self {
-            members,
-            pace,
-            schedule: Schedule::new(rate),
-            senders: groups.iter().map(|_| Sender::default()).collect(),
-            got: vec![0; groups.len() * members],
-            groups,
-            counts: Counts::default(),
-            stopped: false,
-            measuring: false,
-            delivery: Latency::new(),
-            answer: Latency::new(),
+    pub fn new(groups: usize, members: usize, answers: bool, pace: Pace) -> Self {
+        let (rate, kind) = if let Pace::Rate(rate) = pace { (rate, Loop::Open) } else { (1.0, Loop::Closed) };
+        let mut flow = Flow::new(groups * members, answers, kind);
+        for group in 0..groups {
+            let first = group * members;
+            flow.stream(first, To::Group(group), first + 1..first + members);
         }
+        Self { pace, schedule: Schedule::new(rate), flow, stopped: false }
     }
 
-    fn send(&mut self, clients: &mut [Client], group: usize, meant_ns: u64) {
-        let to = To::Group(self.groups[group]);
-        self.senders[group].send(&mut clients[group * self.members], to, meant_ns);
-    }
-
-    /// What was measured, by name.
-    pub fn latencies(self) -> Vec<(&'static str, Latency)> {
-        vec![("delivery", self.delivery), ("answer", self.answer)]
+    /// A closed loop: the next send, when one is over.
+    fn go_on(&mut self, crew: &mut Crew, group: usize, now_ns: u64) {
+        if let Pace::Window(_) = self.pace
+            && !self.stopped
+        {
+            self.flow.send(crew, group, now_ns, now_ns);
+            crew.mark(self.flow.sender(group));
+        }
     }
 }
 
 impl Workload for Fanout {
-    fn begin(&mut self, clients: &mut [Client]) {
+    fn begin(&mut self, crew: &mut Crew, now_ns: u64) {
         let Pace::Window(window) = self.pace else { return };
-        let groups = self.groups.len();
+        let groups = self.flow.streams();
         for group in 0..groups {
-            (0..Pace::share(window, group, groups)).for_each(|_| self.send(clients, group, 0));
+            for _ in 0..Pace::share(window, group, groups) {
+                self.go_on(crew, group, now_ns);
+            }
         }
     }
 
-    fn send_due(&mut self, clients: &mut [Client], dirty: &mut Vec<usize>, now_ns: u64) -> Option<u64> {
-        let Pace::Rate(_) = self.pace else { return None };
+    fn due(&mut self, crew: &mut Crew, clock: Clock) -> Result<Option<u64>, String> {
+        let Pace::Rate(_) = self.pace else { return Ok(None) };
         while !self.stopped {
             let (meant_ns, number) = self.schedule.peek();
+            let now_ns = clock.now_ns();
             if meant_ns > now_ns {
-                return Some(meant_ns);
+                return Ok(Some(meant_ns));
             }
-            let group = number as usize % self.groups.len();
-            self.send(clients, group, meant_ns);
+            let group = number as usize % self.flow.streams();
+            self.flow.send(crew, group, meant_ns, now_ns);
             self.schedule.advance();
-            dirty.push(group * self.members);
+            crew.flush(self.flow.sender(group))?;
         }
-        None
+        Ok(None)
     }
 
-    fn answered(&mut self, clients: &mut [Client], who: usize, id: u32, now_ns: u64) -> Result<(), String> {
-        let group = who / self.members;
-        let took_ns = self.senders[group].answered(id, now_ns)?;
-        self.counts.sends += 1;
-        if self.measuring {
-            self.answer.record(took_ns);
-        }
-        if let Pace::Window(_) = self.pace
-            && !self.stopped
-        {
-            self.send(clients, group, now_ns);
+    fn answered(&mut self, crew: &mut Crew, who: usize, now_ns: u64) -> Result<(), String> {
+        if let Some(group) = self.flow.answered(who, now_ns)? {
+            self.go_on(crew, group, now_ns);
         }
         Ok(())
     }
 
-    fn delivered(&mut self, _: &mut [Client], who: usize, entry: &Entry<'_>, now_ns: u64) -> Result<(), String> {
-        if entry.text.is_empty() {
-            // that the group was made
-            return Ok(());
-        }
-        let stamp = take_next(&mut self.got[who], entry.text)?;
-        self.counts.deliveries += 1;
-        if self.measuring {
-            self.delivery.record(now_ns.saturating_sub(stamp.meant_ns));
+    fn delivered(&mut self, crew: &mut Crew, who: usize, text: &[u8], now_ns: u64) -> Result<(), String> {
+        if let Some(arrived) = self.flow.delivered(who, text, now_ns)?
+            && arrived.over
+        {
+            self.go_on(crew, arrived.stream, now_ns);
         }
         Ok(())
     }
@@ -108,20 +86,18 @@ impl Workload for Fanout {
     }
 
     fn measure(&mut self, on: bool) {
-        self.measuring = on;
+        self.flow.measure(on);
     }
 
-    fn counts(&self) -> Counts {
-        self.counts
+    fn counts(&self) -> Checked {
+        self.flow.counts()
     }
 
     fn missing(&self) -> Option<String> {
-        let unanswered: u64 = self.senders.iter().map(Sender::unanswered).sum();
-        let missing = |(who, got): (usize, &u64)| match who % self.members {
-            0 => 0,
-            _ => self.senders[who / self.members].sent - got,
-        };
-        let undelivered: u64 = self.got.iter().enumerate().map(missing).sum();
-        (unanswered + undelivered > 0).then(|| format!("{unanswered} sends unanswered, {undelivered} undelivered"))
+        self.flow.missing_words()
+    }
+
+    fn latencies(&mut self) -> Vec<&mut Named> {
+        self.flow.latencies()
     }
 }

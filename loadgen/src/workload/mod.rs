@@ -1,15 +1,100 @@
 //! The loads: what is sent, when, and what has to arrive.
 
+mod circle;
 mod fanout;
 mod flow;
-mod idle;
 mod pair;
 mod reconnect;
 mod sign_in;
 
+pub use circle::Circle;
 pub use fanout::Fanout;
 pub use flow::Pace;
-pub use idle::idle;
 pub use pair::Pair;
-pub use reconnect::{Circle, reconnect};
-pub use sign_in::sign_in;
+pub use reconnect::reconnect;
+pub use sign_in::SignIn;
+
+use std::time::Instant;
+
+use crate::crew::Crew;
+use crate::latency::Named;
+use crate::results::Checked;
+
+/// The time of a load.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock(Instant);
+
+impl Clock {
+    /// It begins now.
+    pub fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    /// Nanoseconds since it began.
+    pub fn now_ns(self) -> u64 {
+        self.0.elapsed().as_nanos() as u64
+    }
+}
+
+/// What people do, and what they make of what they hear.
+pub trait Workload {
+    /// Everyone who has to be is connected: the first sends of a closed loop.
+    fn begin(&mut self, crew: &mut Crew, now_ns: u64);
+
+    /// Does what is due by now; returns when the next thing is due. It is asked between any two reads, so that a schedule is kept while much
+    /// comes in.
+    ///
+    /// # Errors
+    /// A connection broke.
+    fn due(&mut self, _: &mut Crew, _: Clock) -> Result<Option<u64>, String> {
+        Ok(None)
+    }
+
+    /// The oldest unanswered send of `who` was answered.
+    ///
+    /// # Errors
+    /// There was none.
+    fn answered(&mut self, crew: &mut Crew, who: usize, now_ns: u64) -> Result<(), String>;
+
+    /// `who` got a text.
+    ///
+    /// # Errors
+    /// It is none that can be counted.
+    fn delivered(&mut self, crew: &mut Crew, who: usize, text: &[u8], now_ns: u64) -> Result<(), String>;
+
+    /// `who` has signed in.
+    ///
+    /// # Errors
+    /// The system has no socket left.
+    fn ready(&mut self, _: &mut Crew, _who: usize, _now_ns: u64) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// `who` was told that a contact came or went.
+    ///
+    /// # Errors
+    /// It is none of their contacts.
+    fn presence(&mut self, _who: usize, _contact: usize, _online: bool) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// From now on nothing new is sent.
+    fn stop(&mut self);
+
+    /// Whether latencies count.
+    fn measure(&mut self, on: bool);
+
+    /// What was counted so far.
+    fn counts(&self) -> Checked;
+
+    /// What is missing, in words; `None`: every message has arrived everywhere, and every send was answered.
+    fn missing(&self) -> Option<String>;
+
+    /// All latencies; one of which nothing was recorded is left out of reports.
+    fn latencies(&mut self) -> Vec<&mut Named>;
+
+    /// More figures at the end, the unit at the end of each name.
+    fn figures(&self) -> Vec<(&'static str, f64)> {
+        Vec::new()
+    }
+}

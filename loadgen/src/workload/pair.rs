@@ -1,120 +1,89 @@
-//! Pairs of users: A writes to B. Round trip (B answers on delivery), a window, or a rate.
+//! Pairs of people: A writes to B. Round trip (B answers on delivery), a window, or a rate.
 
-use super::flow::{Pace, Schedule, Sender, take_next};
-use crate::client::Client;
-use crate::fleet::Workload;
-use crate::report::{Counts, Latency};
-use crate::wire::{Entry, To};
+use super::flow::{Flow, Loop, Pace, Schedule};
+use super::{Clock, Workload};
+use crate::crew::Crew;
+use crate::latency::Named;
+use crate::results::Checked;
+use crate::system::To;
 
-/// Devices 2n and 2n + 1 are a pair.
+/// People 2n and 2n + 1 are a pair.
 pub struct Pair {
     pace: Option<Pace>,
     schedule: Schedule,
-    senders: Vec<Sender>,
-    /// Texts that each device got.
-    got: Vec<u64>,
-    counts: Counts,
+    flow: Flow,
     stopped: bool,
-    measuring: bool,
-    round_trip: Latency,
-    delivery: Latency,
-    answer: Latency,
+    round_trip: Named,
 }
 
 impl Pair {
     /// So many pairs. Without a pace: one message in flight for each pair, B answers it, and A then sends the next.
-    pub fn new(pairs: usize, pace: Option<Pace>) -> Self {
-        let rate = if let Some(Pace::Rate(rate)) = pace { rate } else { 1.0 };
-        Self {
-            pace,
-            schedule: Schedule::new(rate),
-            senders: (0..2 * pairs).map(|_| Sender::default()).collect(),
-            got: vec![0; 2 * pairs],
-            counts: Counts::default(),
-            stopped: false,
-            measuring: false,
-            round_trip: Latency::new(),
-            delivery: Latency::new(),
-            answer: Latency::new(),
+    pub fn new(pairs: usize, answers: bool, pace: Option<Pace>) -> Self {
+        let (rate, kind) = if let Some(Pace::Rate(rate)) = pace { (rate, Loop::Open) } else { (1.0, Loop::Closed) };
+        let mut flow = Flow::new(2 * pairs, answers, kind);
+        // stream n is written by person n, if B writes at all
+        let step = if pace.is_none() { 1 } else { 2 };
+        for who in (0..2 * pairs).step_by(step) {
+            flow.stream(who, To::Person(who ^ 1), std::iter::once(who ^ 1));
         }
-    }
-
-    fn send(&mut self, clients: &mut [Client], who: usize, meant_ns: u64) {
-        let to = To::User(clients[who ^ 1].user);
-        self.senders[who].send(&mut clients[who], to, meant_ns);
-    }
-
-    /// What was measured, by name.
-    pub fn latencies(self) -> Vec<(&'static str, Latency)> {
-        match self.pace {
-            None => vec![("round trip", self.round_trip), ("delivery", self.delivery), ("answer", self.answer)],
-            Some(_) => vec![("delivery", self.delivery), ("answer", self.answer)],
-        }
+        let round_trip = Named::new("round trip", "response");
+        Self { pace, schedule: Schedule::new(rate), flow, stopped: false, round_trip }
     }
 }
 
 impl Workload for Pair {
-    fn begin(&mut self, clients: &mut [Client]) {
-        let pairs = clients.len() / 2;
-        for pair in 0..pairs {
+    fn begin(&mut self, crew: &mut Crew, now_ns: u64) {
+        let streams = self.flow.streams();
+        for stream in 0..streams {
             let first = match self.pace {
-                None => 1,
-                Some(Pace::Window(window)) => Pace::share(window, pair, pairs),
+                None => 1 - stream as u64 % 2,
+                Some(Pace::Window(window)) => Pace::share(window, stream, streams),
                 Some(Pace::Rate(_)) => 0,
             };
-            (0..first).for_each(|_| self.send(clients, 2 * pair, 0));
+            (0..first).for_each(|_| self.flow.send(crew, stream, now_ns, now_ns));
+            crew.mark(self.flow.sender(stream));
         }
     }
 
-    fn send_due(&mut self, clients: &mut [Client], dirty: &mut Vec<usize>, now_ns: u64) -> Option<u64> {
-        let Some(Pace::Rate(_)) = self.pace else { return None };
+    fn due(&mut self, crew: &mut Crew, clock: Clock) -> Result<Option<u64>, String> {
+        let Some(Pace::Rate(_)) = self.pace else { return Ok(None) };
         while !self.stopped {
             let (meant_ns, number) = self.schedule.peek();
+            let now_ns = clock.now_ns();
             if meant_ns > now_ns {
-                return Some(meant_ns);
+                return Ok(Some(meant_ns));
             }
-            let who = 2 * (number as usize % (clients.len() / 2));
-            self.send(clients, who, meant_ns);
+            let stream = number as usize % self.flow.streams();
+            self.flow.send(crew, stream, meant_ns, now_ns);
             self.schedule.advance();
-            if dirty.last() != Some(&who) {
-                dirty.push(who);
-            }
+            crew.flush(self.flow.sender(stream))?;
         }
-        None
+        Ok(None)
     }
 
-    fn answered(&mut self, clients: &mut [Client], who: usize, id: u32, now_ns: u64) -> Result<(), String> {
-        let took_ns = self.senders[who].answered(id, now_ns)?;
-        self.counts.sends += 1;
-        if self.measuring {
-            self.answer.record(took_ns);
-        }
-        if let Some(Pace::Window(_)) = self.pace
-            && !self.stopped
-        {
-            self.send(clients, who, now_ns);
+    fn answered(&mut self, crew: &mut Crew, who: usize, now_ns: u64) -> Result<(), String> {
+        if let Some(stream) = self.flow.answered(who, now_ns)? {
+            self.go_on(crew, stream, who, now_ns);
         }
         Ok(())
     }
 
-    fn delivered(&mut self, clients: &mut [Client], who: usize, entry: &Entry<'_>, now_ns: u64) -> Result<(), String> {
-        let stamp = take_next(&mut self.got[who], entry.text)?;
-        self.counts.deliveries += 1;
-        let took_ns = now_ns.saturating_sub(stamp.meant_ns);
-        if self.pace.is_none() && who.is_multiple_of(2) {
-            if self.measuring {
-                self.round_trip.record(took_ns);
+    fn delivered(&mut self, crew: &mut Crew, who: usize, text: &[u8], now_ns: u64) -> Result<(), String> {
+        let Some(arrived) = self.flow.delivered(who, text, now_ns)? else { return Ok(()) };
+        if self.pace.is_some() {
+            if arrived.over {
+                self.go_on(crew, arrived.stream, who, now_ns);
+            }
+        } else if who.is_multiple_of(2) {
+            if self.flow.measuring() {
+                self.round_trip.latency.record(arrived.took_ns);
             }
             if !self.stopped {
-                self.send(clients, who, now_ns);
+                self.flow.send(crew, who, now_ns, now_ns);
             }
-            return Ok(());
-        }
-        if self.measuring {
-            self.delivery.record(took_ns);
-        }
-        if self.pace.is_none() {
-            self.send(clients, who, stamp.meant_ns);
+        } else {
+            // what is measured is how long A waits
+            self.flow.send(crew, who, arrived.meant_ns, arrived.meant_ns);
         }
         Ok(())
     }
@@ -124,16 +93,35 @@ impl Workload for Pair {
     }
 
     fn measure(&mut self, on: bool) {
-        self.measuring = on;
+        self.flow.measure(on);
     }
 
-    fn counts(&self) -> Counts {
-        self.counts
+    fn counts(&self) -> Checked {
+        self.flow.counts()
     }
 
     fn missing(&self) -> Option<String> {
-        let unanswered: u64 = self.senders.iter().map(Sender::unanswered).sum();
-        let undelivered: u64 = (0..self.got.len()).map(|who| self.senders[who ^ 1].sent - self.got[who]).sum();
-        (unanswered + undelivered > 0).then(|| format!("{unanswered} sends unanswered, {undelivered} undelivered"))
+        self.flow.missing_words()
+    }
+
+    fn latencies(&mut self) -> Vec<&mut Named> {
+        let mut all = self.flow.latencies();
+        all.push(&mut self.round_trip);
+        all
+    }
+}
+
+impl Pair {
+    /// A closed loop: the next send, when one is over.
+    fn go_on(&mut self, crew: &mut Crew, stream: usize, heard: usize, now_ns: u64) {
+        if let Some(Pace::Window(_)) = self.pace
+            && !self.stopped
+        {
+            self.flow.send(crew, stream, now_ns, now_ns);
+            let sender = self.flow.sender(stream);
+            if sender != heard {
+                crew.mark(sender);
+            }
+        }
     }
 }

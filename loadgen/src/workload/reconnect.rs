@@ -10,51 +10,17 @@ use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use prost::Message;
 
-use crate::accounts::User;
-use crate::client::SignedIn;
+use super::Circle;
 use crate::process;
-use crate::report::{Counts, Report};
-use crate::wire::v1::{self, client_frame::Request, get::What, server_frame::Body, signal};
-use crate::wire::{put_message, split};
+use crate::results::{Case, Checked, Cpu, Run};
+use crate::system::ringdove::accounts::User;
+use crate::system::ringdove::signed_in::SignedIn;
+use crate::system::ringdove::wire::v1::{self, client_frame::Request, get::What, server_frame::Body, signal};
+use crate::system::ringdove::wire::{put_message, split};
 
 /// How long the last news may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 const CHUNK: usize = 64 << 10;
-
-/// The circle in which everyone has their neighbours as contacts, as many to the left as to the right.
-#[derive(Clone, Copy, Debug)]
-pub struct Circle {
-    /// How many people.
-    pub users: usize,
-    /// How many contacts each has: an even number, less than there are people.
-    pub contacts: usize,
-}
-
-impl Circle {
-    /// So many people with about so many contacts: an even number, and fewer than there are people.
-    pub fn new(users: usize, contacts: usize) -> Self {
-        Self { users, contacts: (contacts / 2 * 2).min((users - 1) / 2 * 2) }
-    }
-
-    /// The contacts of one of them.
-    pub fn of(self, who: usize) -> impl Iterator<Item = usize> {
-        let half = self.contacts / 2;
-        let behind = (1..=half).map(move |far| (who + far) % self.users);
-        behind.chain((1..=half).map(move |far| (who + self.users - far) % self.users))
-    }
-
-    /// Which of the contacts of `who` this is.
-    fn place(self, who: usize, other: usize) -> Option<usize> {
-        let half = self.contacts / 2;
-        let ahead = (other + self.users - who) % self.users;
-        match ahead {
-            0 => None,
-            far if far <= half => Some(far - 1),
-            far if self.users - far <= half => Some(half + self.users - far - 1),
-            _ => None,
-        }
-    }
-}
 
 /// One of them, and whom they know to be there.
 struct Person {
@@ -88,12 +54,12 @@ pub fn reconnect(
     circle: Circle,
     within: Duration,
     server: u32,
-) -> Result<Report, String> {
+) -> Result<Run, String> {
     let places = users.iter().enumerate().map(|(place, user)| (user.user, place)).collect();
     let people = (0..circle.users).map(|_| None).collect();
     let poll = Poll::new().map_err(|error| error.to_string())?;
     let mut crowd = Crowd { circle, poll, people, places, signals: 0, lists: 0, complete: 0 };
-    let (cpu, memory) = (process::cpu(server)?, process::memory(server)?);
+    let (cpu, memory) = (process::cpu(server)?, process::memory(server)?.anonymous);
     let begin = Instant::now();
     let (came, news) = channel();
     let coming = users.to_vec();
@@ -109,10 +75,10 @@ pub fn reconnect(
     crowd.gather(&news)?;
     let signed_in = arrivals.join().map_err(|_| "signing in panicked")??;
     let all_known = begin.elapsed();
-    let growth = process::memory(server)?.saturating_sub(memory);
+    let growth = process::memory(server)?.anonymous.saturating_sub(memory);
     let signals = crowd.signals;
     let left = crowd.half_leaves()?;
-    let figures = vec![
+    let figures = [
         ("seconds to sign in", signed_in.as_secs_f64()),
         ("seconds until all know all", all_known.as_secs_f64()),
         ("presence told", signals as f64),
@@ -121,18 +87,27 @@ pub fn reconnect(
         ("seconds until all know that", left.as_secs_f64()),
         ("server bytes grown", growth as f64),
     ];
-    let told = Counts { sends: users.len() as u64, deliveries: crowd.signals };
-    Ok(Report {
-        workload: "reconnect",
-        target: address.to_string(),
-        settings: vec![("users", circle.users.to_string()), ("contacts", circle.contacts.to_string())],
-        measured: begin.elapsed(),
-        counts: told,
-        checked: told,
+    let seconds = begin.elapsed().as_secs_f64();
+    let settings = [("users", circle.users), ("contacts", circle.contacts)];
+    let spent = process::cpu(server)?.saturating_sub(cpu);
+    Ok(Run {
+        system: "ringdove".to_owned(),
+        case: Case {
+            workload: "reconnect".to_owned(),
+            settings: settings.map(|(name, value)| (name.to_owned(), value.to_string())).into(),
+        },
+        round: 1,
+        attempt: 1,
+        void: Vec::new(),
+        measured_s: seconds,
+        sends_per_s: 0.0,
+        deliveries_per_s: crowd.signals as f64 / seconds,
+        offered_per_s: None,
+        checked: Checked { sends: users.len() as u64, deliveries: crowd.signals, ..Checked::default() },
+        cpu: Cpu { server_s: Some(spent.as_secs_f64()), ..Cpu::default() },
+        memory: None,
         latencies: Vec::new(),
-        server_cpu: Some(process::cpu(server)?.saturating_sub(cpu)),
-        own_cpu: None,
-        figures,
+        figures: figures.map(|(name, value)| (name.to_owned(), value)).into(),
     })
 }
 
@@ -293,25 +268,5 @@ impl Person {
             }
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn everyone_in_the_circle_knows_who_knows_them() {
-        let circle = Circle { users: 11, contacts: 6 };
-        for who in 0..11 {
-            let contacts: Vec<_> = circle.of(who).collect();
-            for other in 0..11 {
-                assert_eq!(circle.place(who, other).is_some(), contacts.contains(&other));
-                assert_eq!(circle.place(who, other).is_some(), circle.place(other, who).is_some());
-            }
-            let mut places: Vec<_> = contacts.iter().filter_map(|other| circle.place(who, *other)).collect();
-            places.sort_unstable();
-            assert!(places.into_iter().eq(0..6));
-        }
     }
 }

@@ -11,9 +11,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
+use slab::Slab;
 
-use crate::wire::v1::{self, client_frame::Request, server_frame::Body};
-use crate::wire::{Asked, PREAMBLE, Tail, To, asked, put_answer, put_message, put_news, split};
+use super::wire::v1::{self, client_frame::Request, server_frame::Body};
+use super::wire::{Asked, PREAMBLE, Tail, To, asked, put_answer, put_message, put_news, split};
 
 const LISTENER: Token = Token(usize::MAX);
 /// What one read takes: as much as ringdove's.
@@ -31,9 +32,20 @@ struct Peer {
     greeted: bool,
     dirty: bool,
     user: u64,
+    seat: usize,
     version: u64,
     ordinal: u64,
 }
+
+/// A user who has been mentioned: where they are connected, and how far they had come when they last were.
+#[derive(Clone, Copy)]
+struct Seat {
+    peer: usize,
+    version: u64,
+}
+
+/// Nobody's peer, or nobody's seat.
+const NOBODY: usize = usize::MAX;
 
 /// A file that is written and synced once for each batch.
 struct SyncFile {
@@ -46,8 +58,11 @@ struct SyncFile {
 pub struct Relay {
     listener: TcpListener,
     poll: Poll,
-    peers: Vec<Peer>,
+    peers: Slab<Peer>,
+    /// Seats by user.
     users: HashMap<u64, usize>,
+    seats: Vec<Seat>,
+    /// Seats of members.
     groups: Vec<Vec<usize>>,
     dirty: Vec<usize>,
     unread: Vec<usize>,
@@ -69,8 +84,9 @@ impl Relay {
         Ok(Self {
             listener,
             poll,
-            peers: Vec::new(),
+            peers: Slab::new(),
             users: HashMap::new(),
+            seats: Vec::new(),
             groups: Vec::new(),
             dirty: Vec::new(),
             unread: Vec::new(),
@@ -109,7 +125,7 @@ impl Relay {
                 match event.token() {
                     LISTENER => self.accept(),
                     Token(who) => {
-                        if !self.peers[who].out.is_empty() {
+                        if self.peers.get(who).is_some_and(|peer| !peer.out.is_empty()) {
                             self.mark(who);
                         }
                         self.read(who);
@@ -120,29 +136,51 @@ impl Relay {
                 sync.flush()?;
             }
             for who in std::mem::take(&mut self.dirty) {
-                self.peers[who].dirty = false;
-                self.peers[who].flush();
+                if let Some(peer) = self.peers.get_mut(who) {
+                    peer.dirty = false;
+                    peer.flush();
+                }
             }
         }
     }
 
     fn accept(&mut self) {
         while let Ok((mut socket, _)) = self.listener.accept() {
-            let token = Token(self.peers.len());
-            let registered = self.poll.registry().register(&mut socket, token, Interest::READABLE | Interest::WRITABLE);
+            let place = self.peers.vacant_entry();
+            let interest = Interest::READABLE | Interest::WRITABLE;
+            let registered = self.poll.registry().register(&mut socket, Token(place.key()), interest);
             if socket.set_nodelay(true).is_ok() && registered.is_ok() {
-                self.peers.push(Peer {
+                place.insert(Peer {
                     socket,
                     partial: Vec::new(),
                     out: Vec::new(),
                     greeted: false,
                     dirty: false,
                     user: 0,
+                    seat: NOBODY,
                     version: 0,
                     ordinal: 0,
                 });
             }
         }
+    }
+
+    /// A peer has gone: its seat remembers how far it had come.
+    fn part(&mut self, who: usize) {
+        let peer = self.peers.remove(who);
+        if let Some(seat) = self.seats.get_mut(peer.seat)
+            && seat.peer == who
+        {
+            *seat = Seat { peer: NOBODY, version: peer.version };
+        }
+    }
+
+    /// The seat of a user, who may never have been here.
+    fn seat(&mut self, user: u64) -> usize {
+        *self.users.entry(user).or_insert_with(|| {
+            self.seats.push(Seat { peer: NOBODY, version: 0 });
+            self.seats.len() - 1
+        })
     }
 
     fn mark(&mut self, who: usize) {
@@ -153,16 +191,23 @@ impl Relay {
     }
 
     fn read(&mut self, who: usize) {
+        // an event may be older than its peer's end
+        let Some(peer) = self.peers.get_mut(who) else { return };
         let mut buffer = std::mem::take(&mut self.buffer);
-        let peer = &mut self.peers[who];
         let before = peer.partial.len();
         if buffer.len() < before + CHUNK {
             buffer.resize(before + CHUNK, 0);
         }
         buffer[..before].copy_from_slice(&peer.partial);
         peer.partial.clear();
-        // a peer that is gone is not heard of again
-        let count = peer.socket.read(&mut buffer[before..before + CHUNK]).unwrap_or(0);
+        let count = match peer.socket.read(&mut buffer[before..before + CHUNK]) {
+            Ok(count) if count > 0 => count,
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => 0,
+            _ => {
+                self.buffer = buffer;
+                return self.part(who);
+            }
+        };
         let end = before + count;
         if count == CHUNK {
             self.unread.push(who);
@@ -198,15 +243,18 @@ impl Relay {
         match to {
             To::User(user) => {
                 Tail { from, group: 0, ordinal, time, text }.put(&mut tail);
-                if let Some(&other) = self.users.get(&user) {
-                    self.tell(other, &tail);
+                if let Some(&seat) = self.users.get(&user) {
+                    self.tell(self.seats[seat].peer, &tail);
                 }
             }
             To::Group(group) => {
                 Tail { from, group, ordinal, time, text }.put(&mut tail);
                 let place = (group / 256).wrapping_sub(1) as usize;
                 let members = self.groups.get_mut(place).map(std::mem::take).unwrap_or_default();
-                members.iter().filter(|member| **member != who).for_each(|member| self.tell(*member, &tail));
+                let own = self.peers[who].seat;
+                for seat in members.iter().filter(|seat| **seat != own) {
+                    self.tell(self.seats[*seat].peer, &tail);
+                }
                 if let Some(known) = self.groups.get_mut(place) {
                     *known = members;
                 }
@@ -220,8 +268,11 @@ impl Relay {
     }
 
     fn tell(&mut self, who: usize, tail: &[u8]) {
-        self.mark(who);
-        let peer = &mut self.peers[who];
+        let Some(peer) = self.peers.get_mut(who) else { return };
+        if !peer.dirty {
+            peer.dirty = true;
+            self.dirty.push(who);
+        }
         peer.version += 1;
         put_news(&mut peer.out, peer.version, tail);
     }
@@ -231,19 +282,23 @@ impl Relay {
         let body = match frame.request {
             Some(Request::Hello(v1::Hello { auth: Some(v1::hello::Auth::Token(token)), .. })) => {
                 let user = token.parse().unwrap_or_default();
-                self.peers[who].user = user;
-                self.users.insert(user, who);
-                Body::Welcome(v1::Welcome { user, ..v1::Welcome::default() })
+                let seat = self.seat(user);
+                let before = self.seats[seat];
+                let version = self.peers.get(before.peer).map_or(before.version, |peer| peer.version);
+                self.seats[seat].peer = who;
+                let peer = &mut self.peers[who];
+                (peer.user, peer.seat, peer.version) = (user, seat, version);
+                Body::Welcome(v1::Welcome { user, version, ..v1::Welcome::default() })
             }
             Some(Request::Send(v1::Send { to, group_change: Some(change), .. })) => {
                 let group = match to {
                     Some(v1::send::To::Group(group)) => group,
                     _ => {
-                        self.groups.push(vec![who]);
+                        self.groups.push(vec![self.peers[who].seat]);
                         self.groups.len() as u64 * 256
                     }
                 };
-                let members = change.set.iter().filter_map(|member| self.users.get(&member.user));
+                let members: Vec<_> = change.set.iter().map(|member| self.seat(member.user)).collect();
                 if let Some(known) = self.groups.get_mut((group / 256).wrapping_sub(1) as usize) {
                     known.extend(members);
                 }

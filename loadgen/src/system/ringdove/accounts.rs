@@ -7,10 +7,10 @@ use std::time::{Duration, SystemTime};
 
 use prost::Message;
 
-use crate::wire::admin::admin_answer::Body;
-use crate::wire::admin::admin_frame::Request;
-use crate::wire::admin::{Account, AdminAnswer, AdminFrame, Friends, Import, ImportContacts};
-use crate::wire::{put_message, split};
+use super::wire::admin::admin_answer::Body;
+use super::wire::admin::admin_frame::Request;
+use super::wire::admin::{Account, AdminAnswer, AdminFrame, Friends, Import, ImportContacts};
+use super::wire::{put_message, split};
 
 /// Accounts in one request, as the schema says.
 const PORTION: usize = 256;

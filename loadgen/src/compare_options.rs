@@ -1,0 +1,146 @@
+//! What can be typed behind `loadgen compare`: workloads, systems, and the settings that are swept.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use crate::command_line::{PlaceOptions, count, members, payload, rate};
+use crate::compare::Plan;
+use crate::fleet::Timing;
+use crate::load::Load;
+use crate::system::{self, System};
+use crate::workload::Pace;
+
+/// A kind of load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    /// Pairs: round trips of one pair, an open loop of 50,000 sends a second, and as much as goes through, unless settings say otherwise.
+    Pair,
+    /// Groups of 100, 500 and 2,000 members, as much as goes through, unless settings say otherwise.
+    Fanout,
+    /// 32 pairs, with 1 and 256 sends at a time that are not over.
+    Durable,
+    /// 1,000 and 10,000 connections that say nothing.
+    Idle,
+    /// People who connect, sign in and leave.
+    SignIn,
+}
+
+/// The comparison.
+#[derive(Debug, Args)]
+pub struct CompareOptions {
+    /// What is run; may be said several times.
+    #[arg(long, value_enum, required = true, value_delimiter = ',')]
+    workload: Vec<Kind>,
+    /// On what, see `loadgen systems`.
+    #[arg(long, value_delimiter = ',', value_parser = system::named, required = true)]
+    systems: Vec<&'static dyn System>,
+    /// Rounds; in each every system runs everything once.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    rounds: u32,
+    /// How often a run that counts for nothing is tried, at most.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=20))]
+    attempts: u32,
+    /// Where results and the report are kept; those that are there stay.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// How long is measured in a run.
+    #[arg(long, default_value = "5s", value_parser = humantime::parse_duration)]
+    duration: Duration,
+    /// Before that, not measured.
+    #[arg(long, default_value = "1s", value_parser = humantime::parse_duration)]
+    warmup: Duration,
+    /// Pairs.
+    #[arg(long, value_parser = count, value_delimiter = ',')]
+    pairs: Vec<usize>,
+    /// Groups.
+    #[arg(long, default_value_t = 1, value_parser = count)]
+    groups: usize,
+    /// Members of a group, the sender among them.
+    #[arg(long, value_parser = members, value_delimiter = ',')]
+    members: Vec<usize>,
+    /// Bytes of a text.
+    #[arg(long, value_parser = payload, value_delimiter = ',', default_value = "64")]
+    payload: Vec<usize>,
+    /// Closed loop: so many sends at a time that are not over.
+    #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    window: Vec<u64>,
+    /// Open loop: so many sends a second.
+    #[arg(long, value_delimiter = ',', value_parser = rate)]
+    rate: Vec<f64>,
+    /// Idle connections, and people who sign in.
+    #[arg(long, value_delimiter = ',', value_parser = count)]
+    connections: Vec<usize>,
+    /// Where servers are started.
+    #[command(flatten)]
+    place: PlaceOptions,
+}
+
+impl CompareOptions {
+    /// The plan.
+    pub fn plan(&self) -> Plan {
+        Plan {
+            loads: self.workload.iter().flat_map(|kind| self.loads(*kind)).collect(),
+            systems: self.systems.clone(),
+            rounds: self.rounds,
+            attempts: self.attempts,
+            // the load never sleeps: waking it would be counted as the server's work, and with clients on other machines it is not
+            timing: Timing { warm_up: self.warmup, duration: self.duration, spin: Duration::from_secs(1) },
+            place: self.place.place(),
+            out: Some(self.out.clone()),
+        }
+    }
+
+    /// Every combination of the settings that a workload has.
+    fn loads(&self, kind: Kind) -> Vec<Load> {
+        let mut loads = Vec::new();
+        match kind {
+            Kind::Pair | Kind::Durable => {
+                let name = if kind == Kind::Pair { "pair" } else { "durable" };
+                for (payload, pace) in self.each(&self.payload, &self.paces(kind)) {
+                    let usual = if pace.is_none() { 1 } else { 50 };
+                    let usual = if kind == Kind::Durable { 32 } else { usual };
+                    let load = |pairs| Load::Pair { pairs, payload, pace, name };
+                    loads.extend(or(&self.pairs, &[usual]).into_iter().map(load));
+                }
+            }
+            Kind::Fanout => {
+                for (payload, pace) in self.each(&self.payload, &self.paces(kind)) {
+                    let pace = pace.unwrap_or(Pace::Window(16));
+                    let load = |members| Load::Fanout { groups: self.groups, members, payload, pace };
+                    loads.extend(or(&self.members, &[100, 500, 2_000]).into_iter().map(load));
+                }
+            }
+            Kind::Idle => {
+                let load = |connections| Load::Idle { connections };
+                loads.extend(or(&self.connections, &[1_000, 10_000]).into_iter().map(load));
+            }
+            Kind::SignIn => {
+                let load = |people| Load::SignIn { people, at_once: 64 };
+                loads.extend(or(&self.connections, &[9_000]).into_iter().map(load));
+            }
+        }
+        loads
+    }
+
+    fn paces(&self, kind: Kind) -> Vec<Option<Pace>> {
+        let windows = self.window.iter().map(|window| Some(Pace::Window(*window)));
+        let said: Vec<_> = windows.chain(self.rate.iter().map(|rate| Some(Pace::Rate(*rate)))).collect();
+        let usual: &[Option<Pace>] = match kind {
+            Kind::Pair => &[None, Some(Pace::Rate(50_000.0)), Some(Pace::Window(1_000))],
+            Kind::Durable => &[Some(Pace::Window(1)), Some(Pace::Window(256))],
+            Kind::Fanout | Kind::Idle | Kind::SignIn => &[Some(Pace::Window(16))],
+        };
+        or(&said, usual)
+    }
+
+    fn each<A: Copy, B: Copy>(&self, first: &[A], second: &[B]) -> Vec<(A, B)> {
+        first.iter().flat_map(|one| second.iter().map(move |other| (*one, *other))).collect()
+    }
+}
+
+/// What was said, or else what is usual.
+fn or<T: Clone>(said: &[T], usual: &[T]) -> Vec<T> {
+    if said.is_empty() { usual.to_vec() } else { said.to_vec() }
+}

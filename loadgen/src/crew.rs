@@ -1,0 +1,199 @@
+//! Everyone who takes part in a load: their connections, and what they write.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use mio::net::TcpStream;
+use mio::{Interest, Registry, Token};
+
+use crate::stamp::Stamp;
+use crate::system::{Book, Dialect, To};
+
+/// Where a person's connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// There is none.
+    Away,
+    /// It is being opened, or signs in.
+    Coming,
+    /// It may send.
+    Ready,
+}
+
+/// One person's client.
+pub struct Person {
+    /// What it speaks.
+    pub dialect: Box<dyn Dialect>,
+    /// Where its connection is.
+    pub presence: Presence,
+    socket: Option<TcpStream>,
+    /// The begin of a frame whose rest has not come.
+    partial: Vec<u8>,
+    /// What it writes next.
+    pub out: Vec<u8>,
+}
+
+/// All of them.
+pub struct Crew {
+    address: SocketAddr,
+    registry: Registry,
+    people: Vec<Person>,
+    /// Who has something to write that nothing was heard from.
+    dirty: Vec<usize>,
+    text: Vec<u8>,
+}
+
+impl Crew {
+    /// So many people, none of whom is connected yet, with texts of `payload` bytes.
+    pub fn new(address: SocketAddr, registry: Registry, book: &dyn Book, people: usize, payload: usize) -> Self {
+        let person = |place| Person {
+            dialect: book.dialect(place),
+            presence: Presence::Away,
+            socket: None,
+            partial: Vec::new(),
+            out: Vec::new(),
+        };
+        let people = (0..people).map(person).collect();
+        Self { address, registry, people, dirty: Vec::new(), text: vec![b'.'; payload] }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.people.len()
+    }
+
+    /// One of them.
+    pub fn person(&mut self, who: usize) -> &mut Person {
+        &mut self.people[who]
+    }
+
+    /// Where the connection of one of them is.
+    pub fn presence(&self, who: usize) -> Presence {
+        self.people[who].presence
+    }
+
+    /// How often anyone had to ask for what they had missed.
+    pub fn syncs(&self) -> u64 {
+        self.people.iter().map(|person| person.dialect.syncs()).sum()
+    }
+
+    /// Opens a connection, which will sign in by itself.
+    ///
+    /// # Errors
+    /// The system has no socket left.
+    pub fn connect(&mut self, who: usize) -> Result<(), String> {
+        let words = |error: io::Error| format!("{}: {error}", self.address);
+        let mut socket = TcpStream::connect(self.address).map_err(words)?;
+        socket.set_nodelay(true).map_err(words)?;
+        // a reset leaves no port behind that waits for a minute
+        rustix::net::sockopt::set_socket_linger(&socket, Some(Duration::ZERO)).map_err(|error| words(error.into()))?;
+        self.registry.register(&mut socket, Token(who), Interest::READABLE | Interest::WRITABLE).map_err(words)?;
+        let person = &mut self.people[who];
+        person.out.clear();
+        person.partial.clear();
+        person.dialect.hello(&mut person.out);
+        person.socket = Some(socket);
+        person.presence = Presence::Coming;
+        Ok(())
+    }
+
+    /// Cuts a connection off, without a farewell.
+    pub fn cut(&mut self, who: usize) {
+        let person = &mut self.people[who];
+        person.socket = None;
+        person.presence = Presence::Away;
+    }
+
+    /// Writes a text with this stamp.
+    pub fn send(&mut self, who: usize, to: To, stamp: Stamp) {
+        stamp.write(&mut self.text);
+        let person = &mut self.people[who];
+        person.dialect.send(&mut person.out, to, &self.text);
+    }
+
+    /// Has what one of them writes go out in this turn.
+    pub fn mark(&mut self, who: usize) {
+        if self.dirty.last() != Some(&who) {
+            self.dirty.push(who);
+        }
+    }
+
+    /// Writes what was marked.
+    ///
+    /// # Errors
+    /// A connection broke.
+    pub fn flush_marked(&mut self) -> Result<(), String> {
+        let mut dirty = std::mem::take(&mut self.dirty);
+        for who in dirty.drain(..) {
+            self.flush(who)?;
+        }
+        self.dirty = dirty;
+        Ok(())
+    }
+
+    /// Has everyone acknowledge what they got.
+    pub fn acknowledge(&mut self) {
+        for who in 0..self.people.len() {
+            let person = &mut self.people[who];
+            if person.presence == Presence::Ready {
+                person.dialect.acknowledge(&mut person.out, true);
+                self.dirty.push(who);
+            }
+        }
+    }
+
+    /// Writes what waits, as far as the kernel takes it.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub fn flush(&mut self, who: usize) -> Result<(), String> {
+        let person = &mut self.people[who];
+        let Some(socket) = &mut person.socket else { return Ok(()) };
+        if person.presence == Presence::Ready {
+            person.dialect.acknowledge(&mut person.out, false);
+        }
+        while !person.out.is_empty() {
+            match socket.write(&person.out) {
+                Ok(count) if count == person.out.len() => person.out.clear(),
+                Ok(count) => drop(person.out.drain(..count)),
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::NotConnected) => break,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(format!("writing: {error}")),
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads once: what came stands in `buffer` behind what had come before. Returns how many bytes stand there, and whether there may
+    /// be more. The buffer is not cleared, as that would cost more than the read.
+    ///
+    /// # Errors
+    /// The connection ended.
+    pub fn read(&mut self, who: usize, buffer: &mut Vec<u8>, chunk: usize) -> Result<(usize, bool), String> {
+        let person = &mut self.people[who];
+        // an event may be older than the end of its connection
+        let Some(socket) = &mut person.socket else { return Ok((0, false)) };
+        let before = person.partial.len();
+        if buffer.len() < before + chunk {
+            buffer.resize(before + chunk, 0);
+        }
+        buffer[..before].copy_from_slice(&person.partial);
+        person.partial.clear();
+        match socket.read(&mut buffer[before..before + chunk]) {
+            Ok(0) => Err("the server closed the connection".into()),
+            Ok(count) => Ok((before + count, count == chunk)),
+            Err(error)
+                if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted | ErrorKind::NotConnected) =>
+            {
+                Ok((before, false))
+            }
+            Err(error) => Err(format!("reading: {error}")),
+        }
+    }
+
+    /// Keeps the begin of a frame for the next read.
+    pub fn keep(&mut self, who: usize, rest: &[u8]) {
+        self.people[who].partial.extend_from_slice(rest);
+    }
+}

@@ -1,0 +1,124 @@
+//! One run: a load on a system, and whether its figures count.
+
+use crate::fleet::{Measured, Timing};
+use crate::latency::Named;
+use crate::load::{Load, Outcome};
+use crate::results::{Cpu, LatencyFigures, Memory, Run};
+use crate::system::{System, Target};
+
+/// What of the sends that a schedule meant has to be over in time.
+const ON_TIME: f64 = 0.999;
+/// Sends that may be under way at the end of what is measured, however few there are in all.
+const UNDER_WAY: f64 = 2.0;
+/// What the load's own lateness may be of a latency, both at their 99th percentile.
+const LATENESS: f64 = 0.1;
+/// What everyone else may take of one core.
+const OTHERS: f64 = 0.05;
+
+/// A run, and the latencies behind its figures.
+pub struct Done {
+    /// The figures.
+    pub run: Run,
+    /// The latencies.
+    pub latencies: Vec<Named>,
+}
+
+/// Puts a load on a server. A failure is a run that counts for nothing, and says why.
+pub fn measure(load: &Load, system: &dyn System, target: &Target, timing: Timing) -> Done {
+    match load.run(system, target, timing) {
+        Ok(outcome) => done(load, system, outcome),
+        Err(why) => Done { run: Run { void: vec![why], ..empty(load, system) }, latencies: Vec::new() },
+    }
+}
+
+/// A run of which nothing is known yet.
+pub fn empty(load: &Load, system: &dyn System) -> Run {
+    Run {
+        system: system.name().to_owned(),
+        case: load.case(),
+        round: 1,
+        attempt: 1,
+        void: Vec::new(),
+        measured_s: 0.0,
+        sends_per_s: 0.0,
+        deliveries_per_s: 0.0,
+        offered_per_s: load.offered(),
+        checked: Default::default(),
+        cpu: Cpu::default(),
+        memory: None,
+        latencies: Vec::new(),
+        figures: Default::default(),
+    }
+}
+
+fn done(load: &Load, system: &dyn System, outcome: Outcome) -> Done {
+    let Outcome { measured, latencies, figures, connections } = outcome;
+    let void = faults(load, &measured, &latencies);
+    let seconds = measured.duration.as_secs_f64();
+    let server_s = measured.cpu.server.map(|spent| spent.as_secs_f64());
+    let millions = measured.counts.deliveries as f64 / 1e6;
+    let each = |bytes: u64| bytes as f64 / connections.count.max(1) as f64;
+    let run = Run {
+        void,
+        measured_s: seconds,
+        sends_per_s: measured.counts.sends as f64 / seconds,
+        deliveries_per_s: measured.counts.deliveries as f64 / seconds,
+        checked: measured.all,
+        cpu: Cpu {
+            server_s,
+            loadgen_s: Some(measured.cpu.own.as_secs_f64()),
+            other_s: Some(measured.others.0.as_secs_f64()),
+            kernel_threads_s: Some(measured.others.1.as_secs_f64()),
+            server_s_per_million_deliveries: server_s.filter(|_| millions > 0.0).map(|spent| spent / millions),
+        },
+        memory: measured.memory.map(|memory| Memory {
+            connections: connections.count,
+            rss_bytes: memory.rss,
+            rss_anon_bytes: memory.anonymous,
+            process_bytes_per_connection: each(connections.process),
+            kernel_bytes_per_connection: each(connections.kernel),
+        }),
+        latencies: latencies.iter().map(figures_of).collect(),
+        figures: figures.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+        ..empty(load, system)
+    };
+    Done { run, latencies }
+}
+
+fn figures_of(named: &Named) -> LatencyFigures {
+    crate::reports::figures(&named.latency, named.of, named.kind)
+}
+
+/// Why a run counts for nothing.
+fn faults(load: &Load, measured: &Measured, latencies: &[Named]) -> Vec<String> {
+    let mut faults = Vec::new();
+    if let Some(missing) = &measured.missing {
+        faults.push(format!("lost: {missing}"));
+    }
+    for (count, what) in [(measured.all.duplicated, "arrived twice"), (measured.all.reordered, "arrived out of order")] {
+        if count > 0 {
+            faults.push(format!("{count} messages {what}"));
+        }
+    }
+    let seconds = measured.duration.as_secs_f64();
+    if let Some(rate) = load.offered() {
+        let (meant, over) = (rate * seconds, measured.counts.sends as f64);
+        if over < meant * ON_TIME && meant - over > UNDER_WAY {
+            faults.push(format!("late: {:.0} sends/s of {rate:.0} meant", over / seconds));
+        }
+        let p99 = |kind: &str| {
+            let named = latencies.iter().find(|named| named.kind == kind);
+            named.map(|named| named.latency.total().value_at_quantile(0.99) as f64 / 1_000.0)
+        };
+        if let (Some(lag), Some(response)) = (p99("lag"), p99("response"))
+            && lag > response * LATENESS
+        {
+            faults.push(format!("late: the load's own lag is {lag:.0} us at p99, of {response:.0} us"));
+        }
+    }
+    let others = measured.others.0.as_secs_f64() / measured.whole.as_secs_f64();
+    if others > OTHERS {
+        faults.push(format!("other work took {:.0} % of a core", others * 100.0));
+    }
+    faults
+}

@@ -1,0 +1,258 @@
+//! Servers that loadgen starts for itself: processes on a core of their own, with a folder and a loopback port of their own, ended when
+//! they are not needed any more.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::process;
+use crate::system::Target;
+
+/// What a start may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// What a server may take to end by itself, before it is ended.
+const FAREWELL: Duration = Duration::from_secs(10);
+/// Lines of what a server says that are kept, to say why it did not start.
+const LINES: usize = 20;
+
+/// Cores: what is measured runs on one, the load on another.
+#[derive(Clone, Copy, Debug)]
+pub struct Cores {
+    /// Of the server.
+    pub server: usize,
+    /// Of the load.
+    pub load: usize,
+}
+
+/// Where servers are started.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// On which core.
+    pub cores: Cores,
+    /// Where data folders are made.
+    pub folder: PathBuf,
+    /// ringdove's program.
+    pub broker: PathBuf,
+    /// How long those that spin look for news before they sleep.
+    pub spin: Duration,
+}
+
+/// A server that runs. It ends when this is dropped.
+pub struct Server {
+    child: Child,
+    target: Target,
+    settings: Vec<String>,
+    _folder: TempDir,
+}
+
+/// A server that is about to be started.
+pub struct Start {
+    command: Command,
+    /// A folder of its own, removed at its end.
+    folder: TempDir,
+    settings: Vec<String>,
+}
+
+impl Start {
+    /// A program with a new folder.
+    ///
+    /// # Errors
+    /// The folder cannot be made.
+    pub fn new(program: &Path, place: &Place) -> Result<Self, String> {
+        let words = |error: std::io::Error| format!("{}: {error}", place.folder.display());
+        let folder = TempDir::with_prefix_in("loadgen-", &place.folder).map_err(words)?;
+        let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Ok(Self { command: Command::new(program), folder, settings: vec![name] })
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Arguments that a report names.
+    pub fn set(&mut self, arguments: &[&str]) -> &mut Self {
+        self.command.args(arguments);
+        self.settings.push(arguments.join(" "));
+        self
+    }
+
+    /// A variable that a report names.
+    pub fn variable(&mut self, name: &str, value: &str) -> &mut Self {
+        self.command.env(name, value);
+        self.settings.push(format!("{name}={value}"));
+        self
+    }
+
+    /// Arguments that mean nothing to anyone later: folders, ports.
+    pub fn place(&mut self, arguments: &[&str]) -> &mut Self {
+        self.command.args(arguments);
+        self
+    }
+
+    /// Writes a file into the folder; its lines are settings, but for those that name folders or ports.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn file(&mut self, name: &str, settings: &str, places: &str) -> Result<PathBuf, String> {
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, format!("{settings}\n{places}\n")).map_err(|error| format!("{name}: {error}"))?;
+        self.settings.extend(settings.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()));
+        Ok(path)
+    }
+
+    /// Starts a server that says "listens on ADDRESS": on standard error if it has an admin door of this name in its folder, else on standard
+    /// output.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn until_it_says_where(mut self, cores: Cores, admin: Option<&str>) -> Result<Server, String> {
+        let admin = admin.map(|name| self.folder.path().join(name));
+        self.command.stdin(Stdio::null());
+        if admin.is_some() {
+            self.command.stdout(Stdio::null()).stderr(Stdio::piped());
+        } else {
+            self.command.stdout(Stdio::piped());
+        }
+        let mut child = on_core(cores, &mut self.command).map_err(|error| format!("{}: {error}", self.settings[0]))?;
+        let mut said = Vec::new();
+        let address = match (child.stdout.take(), child.stderr.take()) {
+            (Some(out), _) => listening(out, &mut said),
+            (None, err) => err.and_then(|err| listening(err, &mut said)),
+        };
+        match address {
+            Some(address) => Ok(self.running(child, address, admin)),
+            None => Err(failed(child, &said.join("\n"))),
+        }
+    }
+
+    /// Starts a server that will listen at this address, and waits until it takes connections.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn until_it_listens(mut self, cores: Cores, address: SocketAddr) -> Result<Server, String> {
+        let log = self.folder.path().join("said.log");
+        let file = std::fs::File::create(&log).map_err(|error| error.to_string())?;
+        let other = file.try_clone().map_err(|error| error.to_string())?;
+        self.command.stdout(file).stderr(other).stdin(Stdio::null());
+        let mut child = on_core(cores, &mut self.command).map_err(|error| format!("{}: {error}", self.settings[0]))?;
+        let begin = Instant::now();
+        loop {
+            if TcpStream::connect(address).is_ok() {
+                return Ok(self.running(child, address, None));
+            }
+            let ended = child.try_wait().ok().flatten().is_some();
+            if ended || begin.elapsed() > PATIENCE {
+                let said = std::fs::read_to_string(&log).unwrap_or_default();
+                let lines: Vec<_> = said.lines().collect();
+                return Err(failed(child, &lines[lines.len().saturating_sub(LINES)..].join("\n")));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn running(self, child: Child, address: SocketAddr, admin: Option<PathBuf>) -> Server {
+        let target = Target { address, admin, pid: Some(child.id()) };
+        Server { child, target, settings: self.settings, _folder: self.folder }
+    }
+}
+
+impl Server {
+    /// Where it is.
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// How it was started: its program and settings, without folders and ports.
+    pub fn settings(&self) -> &[String] {
+        &self.settings
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // a server that is asked to end may still write: the next one would be measured beside that
+        if let Some(pid) = rustix::process::Pid::from_raw(self.child.id() as i32) {
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        }
+        let begin = Instant::now();
+        while begin.elapsed() < FAREWELL {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A loopback address that nobody listens at.
+///
+/// # Errors
+/// There is none.
+pub fn free_address() -> Result<SocketAddr, String> {
+    let words = |error: std::io::Error| format!("no free port: {error}");
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr()).map_err(words)
+}
+
+/// The program of this name: in the folders of `PATH`, or where systems keep servers.
+///
+/// # Errors
+/// It is nowhere; which package has it.
+pub fn program(name: &str, package: &str) -> Result<PathBuf, String> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path).chain(["/usr/sbin", "/usr/local/sbin", "/sbin"].map(PathBuf::from));
+    let found = folders.map(|folder| folder.join(name)).find(|file| file.is_file());
+    found.ok_or_else(|| format!("{name} is not on this machine (Debian: apt install {package})"))
+}
+
+/// The first line of what a program says, asked for its version.
+///
+/// # Errors
+/// It cannot be run.
+pub fn version(program: &Path, argument: &str) -> Result<String, String> {
+    let words = |error: std::io::Error| format!("{}: {error}", program.display());
+    let said = Command::new(program).arg(argument).stdin(Stdio::null()).output().map_err(words)?;
+    let text = if said.stdout.is_empty() { said.stderr } else { said.stdout };
+    let text = String::from_utf8_lossy(&text);
+    Ok(text.lines().next().unwrap_or_default().trim().to_owned())
+}
+
+fn failed(mut child: Child, said: &str) -> String {
+    let _ = child.kill();
+    let _ = child.wait();
+    format!("the server did not start\n{said}")
+}
+
+/// A child begins on the core of its parent, and stays there.
+fn on_core(cores: Cores, command: &mut Command) -> std::io::Result<Child> {
+    process::pin(cores.server).map_err(std::io::Error::other)?;
+    let child = command.spawn();
+    process::pin(cores.load).map_err(std::io::Error::other)?;
+    child
+}
+
+/// The address behind "listens on " in what a server says first; the rest of what it says is read and dropped.
+fn listening(said: impl Read + Send + 'static, lines: &mut Vec<String>) -> Option<SocketAddr> {
+    let mut reader = BufReader::new(said);
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line).ok()? == 0 {
+            return None;
+        }
+        let address = line.split("listens on ").nth(1).and_then(|rest| rest.split_whitespace().next()?.parse().ok());
+        lines.push(line.trim_end().to_owned());
+        if lines.len() > LINES {
+            lines.remove(0);
+        }
+        if address.is_some() {
+            std::thread::spawn(move || std::io::copy(&mut reader, &mut std::io::sink()));
+            return address;
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Systems that a load can be put on, behind one interface: how each is started, and how its clients talk. A further one is one new file with a
+//! [`System`] and a [`Dialect`], and its line in [`ALL`].
+
+pub mod ringdove;
+
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::path::PathBuf;
+
+use crate::server::{Place, Server};
+use crate::workload::Circle;
+
+/// Every system that is known, in the order in which reports name them.
+pub const ALL: &[&dyn System] = &[
+    &ringdove::Ringdove::PROCESS,
+    &ringdove::Ringdove::SLEEPING,
+    &ringdove::Ringdove::MEMORY,
+    &ringdove::Ringdove::DISK,
+    &ringdove::Floor::SPINNING,
+    &ringdove::Floor::SLEEPING,
+    &ringdove::Floor::SYNCED,
+];
+
+/// The system of this name.
+///
+/// # Errors
+/// There is none, and these there are.
+pub fn named(name: &str) -> Result<&'static dyn System, String> {
+    ALL.iter().copied().find(|system| system.name() == name).ok_or_else(|| {
+        let names: Vec<_> = ALL.iter().map(|system| system.name()).collect();
+        format!("there is no system {name}; there are {}", names.join(", "))
+    })
+}
+
+/// A system under load.
+pub trait System: Sync {
+    /// Its name on the command line and in reports: letters, digits and hyphens.
+    fn name(&self) -> &'static str;
+
+    /// What it is and what it promises, in one line.
+    fn about(&self) -> &'static str;
+
+    /// Whether a sender is told that its text was taken. Where it is not, a send is over once it has reached everyone.
+    fn answers(&self) -> bool;
+
+    /// Whether it keeps what is sent to somebody who is away.
+    fn keeps_for_absent(&self) -> bool {
+        false
+    }
+
+    /// Whether it can do what this cast needs.
+    ///
+    /// # Errors
+    /// What it cannot do.
+    fn suits(&self, _: &Cast) -> Result<(), &'static str> {
+        Ok(())
+    }
+
+    /// The version that its program on this machine tells.
+    ///
+    /// # Errors
+    /// It is not on this machine.
+    fn version(&self, place: &Place) -> Result<String, String>;
+
+    /// Starts it with a data folder and a loopback port of its own.
+    ///
+    /// # Errors
+    /// It does not start.
+    fn start(&self, place: &Place) -> Result<Server, String>;
+
+    /// Makes everyone known to a server that runs: accounts, groups, streams.
+    ///
+    /// # Errors
+    /// It refuses.
+    fn prepare(&self, target: &Target, cast: &Cast) -> Result<Box<dyn Book>, String>;
+}
+
+impl std::fmt::Debug for dyn System {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+/// A server that takes a load.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// ringdove's admin door.
+    pub admin: Option<PathBuf>,
+    /// Whose CPU time and memory are counted.
+    pub pid: Option<u32>,
+}
+
+/// Who takes part in a load. People are called by their place, from 0.
+#[derive(Clone, Debug, Default)]
+pub struct Cast {
+    /// How many.
+    pub people: usize,
+    /// Members of each group; the first one writes, the others read.
+    pub groups: Vec<Range<usize>>,
+    /// Who has whom as a contact, and is told when they come and go.
+    pub circle: Option<Circle>,
+    /// Whether the people of even places only write, and the others only read.
+    pub one_way: bool,
+}
+
+/// How everyone is called in a system.
+pub trait Book {
+    /// The client of one person, who is not connected yet.
+    fn dialect(&self, place: usize) -> Box<dyn Dialect>;
+}
+
+/// Whom a text is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum To {
+    /// The person of this place.
+    Person(usize),
+    /// The group of this place in the cast.
+    Group(usize),
+}
+
+/// What a client heard.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Heard<'a> {
+    /// Nothing that a load looks at.
+    Nothing,
+    /// From now on it gets what is sent to it, and may send.
+    Ready,
+    /// A text from somebody else.
+    Text(&'a [u8]),
+    /// Several: a page of what was missed.
+    Texts(Vec<Vec<u8>>),
+    /// The oldest unanswered send was taken.
+    Answered,
+    /// A contact came or went.
+    Presence {
+        /// The contact's place.
+        who: usize,
+        /// Whether they are there.
+        online: bool,
+    },
+}
+
+/// One client's half of a protocol, without its socket. It outlives connections: after a new [`hello`](Self::hello) it goes on where it was.
+pub trait Dialect {
+    /// A new connection: appends what a client says first.
+    fn hello(&mut self, out: &mut Vec<u8>);
+
+    /// Appends a text.
+    fn send(&mut self, out: &mut Vec<u8>, to: To, text: &[u8]);
+
+    /// Reads the first frame: how many bytes it took, and what it said; `None`: it is not whole yet. What has to be said back at once is appended.
+    ///
+    /// # Errors
+    /// The server refuses, or breaks its protocol.
+    fn hear<'a>(&mut self, bytes: &'a [u8], out: &mut Vec<u8>) -> Result<Option<(usize, Heard<'a>)>, String>;
+
+    /// Before something is written, and now and then (`all`): appends acknowledgements that are due.
+    fn acknowledge(&mut self, _out: &mut Vec<u8>, _all: bool) {}
+
+    /// How often it had to ask for what it had missed.
+    fn syncs(&self) -> u64 {
+        0
+    }
+}
