@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::fleet::Timing;
 use crate::load::Load;
+use crate::measure::OnTime;
 use crate::server::{Cores, Place};
 use crate::stamp::STAMP;
 use crate::system::{self, System};
@@ -39,6 +40,8 @@ pub enum Command {
     People(PeopleOptions),
     /// Systems beside each other, in turns, each started for it on a core and a loopback port of its own.
     Compare(crate::compare_options::CompareOptions),
+    /// ringdove beside its floor and its rivals, and whether it reaches its goals.
+    Goals(crate::compare_options::GoalsOptions),
     /// The systems that can be compared, and which of them are on this machine.
     Systems(PlaceOptions),
     /// Run the relay that is the floor.
@@ -69,6 +72,9 @@ pub struct Run {
     /// The load looks for news so long before it sleeps.
     #[arg(long, default_value = "50us", value_parser = humantime::parse_duration)]
     spin: Duration,
+    /// Up to which percentile the load has to be on time: its lag at most a tenth of the response.
+    #[arg(long, value_enum, default_value = "p99")]
+    pub on_time: OnTime,
     /// Run on this core.
     #[arg(long)]
     pub core: Option<usize>,

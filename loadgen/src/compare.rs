@@ -6,9 +6,9 @@ use std::time::{Duration, SystemTime};
 use crate::fleet::Timing;
 use crate::load::Load;
 use crate::machine;
-use crate::measure::{self, Done};
+use crate::measure::{self, Done, OnTime};
 use crate::reports;
-use crate::results::{Comparison, Results, Run, SCHEMA, SystemFacts};
+use crate::results::{Comparison, Results, Run, SCHEMA, SystemFacts, Verdict};
 use crate::server::Place;
 use crate::system::System;
 
@@ -24,6 +24,8 @@ pub struct Plan {
     pub attempts: u32,
     /// How long.
     pub timing: Timing,
+    /// Up to where the load has to be on time.
+    pub on_time: OnTime,
     /// Where servers are started.
     pub place: Place,
     /// Where results are kept; `None`: nowhere.
@@ -34,11 +36,15 @@ pub struct Plan {
 const PAUSE: Duration = Duration::from_millis(300);
 
 impl Plan {
-    /// Runs it, and keeps what came out after each round.
+    /// Runs it, and keeps what came out after each round, with what `judge` makes of it. Each run is told as soon as it is over.
     ///
     /// # Errors
     /// A system is not on this machine, or the results cannot be kept.
-    pub fn run(&self, tell: &mut dyn FnMut(&Run)) -> Result<Comparison, String> {
+    pub fn run(
+        &self,
+        tell: &mut dyn FnMut(&Run),
+        judge: &dyn Fn(&Comparison) -> Vec<Verdict>,
+    ) -> Result<Comparison, String> {
         let mut systems = Vec::new();
         for system in &self.systems {
             systems.push(SystemFacts {
@@ -89,6 +95,7 @@ impl Plan {
                     }
                 }
             }
+            comparison.verdicts = judge(&comparison);
             if let Some(folder) = folder {
                 results.comparisons.truncate(number);
                 results.comparisons.push(comparison.clone());
@@ -103,7 +110,7 @@ impl Plan {
         std::thread::sleep(PAUSE);
         match system.suits(&load.cast()).map_err(str::to_owned).and_then(|()| system.start(&self.place)) {
             Ok(server) => {
-                let done = measure::measure(load, system, server.target(), self.timing);
+                let done = measure::measure(load, system, server.target(), self.timing, self.on_time);
                 (done, server.settings().to_vec())
             }
             Err(why) => {

@@ -8,7 +8,9 @@ use clap::{Args, ValueEnum};
 use crate::command_line::{PlaceOptions, count, members, payload, rate};
 use crate::compare::Plan;
 use crate::fleet::Timing;
+use crate::goals::{Course, Goal};
 use crate::load::Load;
+use crate::measure::OnTime;
 use crate::system::{self, System};
 use crate::workload::Pace;
 
@@ -51,6 +53,9 @@ pub struct CompareOptions {
     /// Before that, not measured.
     #[arg(long, default_value = "1s", value_parser = humantime::parse_duration)]
     warmup: Duration,
+    /// Up to which percentile the load has to be on time: its lag at most a tenth of the response.
+    #[arg(long, value_enum, default_value = "p99")]
+    on_time: OnTime,
     /// Pairs.
     #[arg(long, value_parser = count, value_delimiter = ',')]
     pairs: Vec<usize>,
@@ -87,6 +92,7 @@ impl CompareOptions {
             attempts: self.attempts,
             // the load never sleeps: waking it would be counted as the server's work, and with clients on other machines it is not
             timing: Timing { warm_up: self.warmup, duration: self.duration, spin: Duration::from_secs(1) },
+            on_time: self.on_time,
             place: self.place.place(),
             out: Some(self.out.clone()),
         }
@@ -137,6 +143,74 @@ impl CompareOptions {
 
     fn each<A: Copy, B: Copy>(&self, first: &[A], second: &[B]) -> Vec<(A, B)> {
         first.iter().flat_map(|one| second.iter().map(move |other| (*one, *other))).collect()
+    }
+}
+
+/// The goals.
+#[derive(Debug, Args)]
+pub struct GoalsOptions {
+    /// Only these.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    goal: Vec<Goal>,
+    /// Rounds; in each ringdove and everyone beside it run once.
+    #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    rounds: u32,
+    /// How often a run that counts for nothing is tried, at most.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=20))]
+    attempts: u32,
+    /// How long is measured in a run.
+    #[arg(long, default_value = "2s", value_parser = humantime::parse_duration)]
+    duration: Duration,
+    /// Before that, not measured.
+    #[arg(long, default_value = "500ms", value_parser = humantime::parse_duration)]
+    warmup: Duration,
+    /// Only beside these; by default beside all that a goal names and that are on this machine.
+    #[arg(long, value_delimiter = ',', value_parser = system::named)]
+    systems: Vec<&'static dyn System>,
+    /// Where results and the report are kept; those that are there stay.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Where servers are started.
+    #[command(flatten)]
+    place: PlaceOptions,
+}
+
+impl GoalsOptions {
+    /// Which goals.
+    pub fn goals(&self) -> Vec<Goal> {
+        if self.goal.is_empty() { Goal::value_variants().to_vec() } else { self.goal.clone() }
+    }
+
+    /// How one of them is measured here, and who of those that it names is not on this machine.
+    ///
+    /// # Errors
+    /// A system has no such name.
+    pub fn plan(&self, course: &Course) -> Result<(Plan, Vec<String>), String> {
+        let place = self.place.place();
+        let (mut systems, mut missing) = (vec![system::named(course.ringdove)?], Vec::new());
+        for name in &course.others {
+            let other = system::named(name)?;
+            if !self.systems.is_empty() && !self.systems.iter().any(|wanted| wanted.name() == *name) {
+                continue;
+            }
+            match other.version(&place) {
+                Ok(_) => systems.push(other),
+                Err(why) => missing.push(why),
+            }
+        }
+        let plan = Plan {
+            loads: course.loads.clone(),
+            systems,
+            rounds: self.rounds,
+            attempts: self.attempts,
+            // the load never sleeps, as in comparisons
+            timing: Timing { warm_up: self.warmup, duration: self.duration, spin: Duration::from_secs(1) },
+            // the goals of open loops are about p50 and p90
+            on_time: OnTime::P90,
+            place,
+            out: self.out.clone(),
+        };
+        Ok((plan, missing))
     }
 }
 

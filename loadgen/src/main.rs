@@ -6,6 +6,7 @@ mod compare;
 mod compare_options;
 mod crew;
 mod fleet;
+mod goals;
 mod latency;
 mod load;
 mod machine;
@@ -16,6 +17,7 @@ mod results;
 mod server;
 mod stamp;
 mod system;
+mod verdict;
 mod workload;
 
 use std::path::Path;
@@ -23,7 +25,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use command_line::{Command, CommandLine, PlaceOptions, RelayOptions, Run};
-use compare_options::CompareOptions;
+use compare_options::{CompareOptions, GoalsOptions};
 use load::Load;
 use system::ringdove::accounts;
 use system::ringdove::relay::Relay;
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
         Command::Reconnect(reconnect) => reconnect_all(&reconnect),
         Command::People(people) => make_people(&people),
         Command::Compare(options) => compare(&options),
+        Command::Goals(options) => goals(&options),
         Command::Systems(place) => systems(&place),
         Command::Relay(options) => relay(&options),
     };
@@ -57,7 +60,7 @@ fn run(run: &Run, load: &Load) -> Result<(), String> {
     if let Some(core) = run.core {
         process::pin(core)?;
     }
-    let done = measure::measure(load, run.system, &target, run.timing());
+    let done = measure::measure(load, run.system, &target, run.timing(), run.on_time);
     drop(server);
     print!("{}", reports::table(&done.run));
     if let Some(path) = &run.json {
@@ -77,8 +80,20 @@ fn target(run: &Run) -> Target {
 
 fn compare(options: &CompareOptions) -> Result<(), String> {
     let mut tell = |run: &results::Run| println!("{}", reports::line(run));
-    options.plan().run(&mut tell)?;
+    options.plan().run(&mut tell, &|_| Vec::new())?;
     reports::write(&options.out)
+}
+
+fn goals(options: &GoalsOptions) -> Result<(), String> {
+    for goal in options.goals() {
+        let course = goal.course();
+        let (plan, missing) = options.plan(&course)?;
+        missing.iter().for_each(|why| println!("left out: {why}"));
+        let mut tell = |run: &results::Run| eprintln!("{}", reports::line(run));
+        let comparison = plan.run(&mut tell, &|comparison| verdict::judge(goal, &course, comparison))?;
+        comparison.verdicts.iter().for_each(|verdict| println!("{}", verdict::line(verdict)));
+    }
+    options.out.as_deref().map_or(Ok(()), reports::write)
 }
 
 /// Says which systems there are.

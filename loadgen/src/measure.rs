@@ -1,5 +1,7 @@
 //! One run: a load on a system, and whether its figures count.
 
+use clap::ValueEnum;
+
 use crate::fleet::{Measured, Timing};
 use crate::latency::Named;
 use crate::load::{Load, Outcome};
@@ -10,10 +12,31 @@ use crate::system::{System, Target};
 const ON_TIME: f64 = 0.999;
 /// Sends that may be under way at the end of what is measured, however few there are in all.
 const UNDER_WAY: f64 = 2.0;
-/// What the load's own lateness may be of a latency, both at their 99th percentile.
+/// What the load's own lateness may be of a latency, both at the same percentile.
 const LATENESS: f64 = 0.1;
 /// What everyone else may take of one core.
 const OTHERS: f64 = 0.05;
+
+/// The percentile up to which the load itself has to be on time for a run to count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OnTime {
+    /// The median.
+    P50,
+    /// The 90th: for figures up to there, on machines whose gaps make every load late beyond.
+    P90,
+    /// The 99th.
+    P99,
+}
+
+impl OnTime {
+    fn quantile(self) -> (&'static str, f64) {
+        match self {
+            Self::P50 => ("p50", 0.5),
+            Self::P90 => ("p90", 0.9),
+            Self::P99 => ("p99", 0.99),
+        }
+    }
+}
 
 /// A run, and the latencies behind its figures.
 pub struct Done {
@@ -24,9 +47,9 @@ pub struct Done {
 }
 
 /// Puts a load on a server. A failure is a run that counts for nothing, and says why.
-pub fn measure(load: &Load, system: &dyn System, target: &Target, timing: Timing) -> Done {
+pub fn measure(load: &Load, system: &dyn System, target: &Target, timing: Timing, on_time: OnTime) -> Done {
     match load.run(system, target, timing) {
-        Ok(outcome) => done(load, system, outcome),
+        Ok(outcome) => done(load, system, outcome, on_time),
         Err(why) => Done { run: Run { void: vec![why], ..empty(load, system) }, latencies: Vec::new() },
     }
 }
@@ -51,9 +74,9 @@ pub fn empty(load: &Load, system: &dyn System) -> Run {
     }
 }
 
-fn done(load: &Load, system: &dyn System, outcome: Outcome) -> Done {
+fn done(load: &Load, system: &dyn System, outcome: Outcome, on_time: OnTime) -> Done {
     let Outcome { measured, latencies, figures, connections } = outcome;
-    let void = faults(load, &measured, &latencies);
+    let void = faults(load, &measured, &latencies, on_time);
     let seconds = measured.duration.as_secs_f64();
     let server_s = measured.cpu.server.map(|spent| spent.as_secs_f64());
     let millions = measured.counts.deliveries as f64 / 1e6;
@@ -90,7 +113,7 @@ fn figures_of(named: &Named) -> LatencyFigures {
 }
 
 /// Why a run counts for nothing.
-fn faults(load: &Load, measured: &Measured, latencies: &[Named]) -> Vec<String> {
+fn faults(load: &Load, measured: &Measured, latencies: &[Named], on_time: OnTime) -> Vec<String> {
     let mut faults = Vec::new();
     if let Some(missing) = &measured.missing {
         faults.push(format!("lost: {missing}"));
@@ -106,14 +129,15 @@ fn faults(load: &Load, measured: &Measured, latencies: &[Named]) -> Vec<String> 
         if over < meant * ON_TIME && meant - over > UNDER_WAY {
             faults.push(format!("late: {:.0} sends/s of {rate:.0} meant", over / seconds));
         }
-        let p99 = |kind: &str| {
+        let (name, quantile) = on_time.quantile();
+        let at = |kind: &str| {
             let named = latencies.iter().find(|named| named.kind == kind);
-            named.map(|named| named.latency.total().value_at_quantile(0.99) as f64 / 1_000.0)
+            named.map(|named| named.latency.total().value_at_quantile(quantile) as f64 / 1_000.0)
         };
-        if let (Some(lag), Some(response)) = (p99("lag"), p99("response"))
+        if let (Some(lag), Some(response)) = (at("lag"), at("response"))
             && lag > response * LATENESS
         {
-            faults.push(format!("late: the load's own lag is {lag:.0} us at p99, of {response:.0} us"));
+            faults.push(format!("late: the load's own lag is {lag:.1} us at {name}, of {response:.1} us"));
         }
     }
     let others = measured.others.0.as_secs_f64() / measured.whole.as_secs_f64();

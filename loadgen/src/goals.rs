@@ -1,0 +1,310 @@
+//! What ringdove has to reach beside its floor and its rivals: which load, which figure, and which bound.
+
+use clap::ValueEnum;
+
+use crate::load::Load;
+use crate::results::Run;
+use crate::workload::Pace;
+
+/// Those that a goal may name as rivals, as they come.
+const RIVALS: &[&str] = &["nats", "redis", "redis-replies", "mosquitto"];
+/// Those that keep what they answer.
+const DURABLE: &[&str] = &["redis-streams", "jetstream"];
+/// Bytes of a text, unless a goal is about larger ones.
+const PAYLOAD: usize = 64;
+/// Sends at a time where as much as goes through is measured.
+const MANY: u64 = 1_000;
+
+/// What ringdove has to reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Goal {
+    /// One message in flight: A sends, B answers on delivery, both sends are acknowledged.
+    RoundTrip,
+    /// 50 pairs, 50,000 sends a second.
+    #[value(name = "open-50k")]
+    Open50k,
+    /// 50 pairs, 100,000 sends a second.
+    #[value(name = "open-100k")]
+    Open100k,
+    /// 50 pairs, as much as goes through.
+    PairMaximum,
+    /// A group of 100, 500 and 2,000, as much as goes through.
+    FanoutMaximum,
+    /// 100 sends a second to a group of 500: until the last member has it.
+    LastMember,
+    /// Texts of 1 KiB: pairs and a group of 100, as much as goes through.
+    #[value(name = "payload-1k")]
+    Payload1k,
+    /// 10,000 connections that say nothing.
+    Idle,
+    /// Connections that are accepted and signed in by token.
+    SignIn,
+    /// Level `disk`, 256 sends at a time.
+    #[value(name = "disk-256")]
+    Disk256,
+    /// Level `disk`, one send at a time.
+    #[value(name = "disk-1")]
+    Disk1,
+}
+
+/// What stands beside ringdove's figure.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Beside {
+    /// Nothing: the bound is a plain number.
+    Nothing,
+    /// The figure of one system.
+    One(&'static str),
+    /// The best figure that any of these reached in the round.
+    Best(&'static [&'static str]),
+    /// ringdove's own figure under another of the goal's loads.
+    Load(usize),
+}
+
+/// What a ratio, or a plain figure, has to be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Bound {
+    /// The median at most this.
+    AtMost(f64),
+    /// The median at least this.
+    AtLeast(f64),
+    /// Below this in every round.
+    AlwaysBelow(f64),
+    /// Above this in every round.
+    AlwaysAbove(f64),
+}
+
+/// A figure of a run.
+pub type Figure = fn(&Run) -> Option<f64>;
+
+/// A figure, and what it has to be.
+pub struct Measure {
+    /// Which figure, with its unit.
+    pub name: &'static str,
+    /// Of which of the goal's loads.
+    pub load: usize,
+    /// The figure.
+    pub of: Figure,
+    /// Beside what.
+    pub beside: Beside,
+    /// What it has to be.
+    pub bound: Bound,
+}
+
+/// How a goal is measured.
+pub struct Course {
+    /// What is run.
+    pub loads: Vec<Load>,
+    /// ringdove, as it takes part.
+    pub ringdove: &'static str,
+    /// Who stands beside it.
+    pub others: Vec<&'static str>,
+    /// What is looked at.
+    pub measures: Vec<Measure>,
+}
+
+const SENDS: Figure = |run| Some(run.sends_per_s);
+const DELIVERIES: Figure = |run| Some(run.deliveries_per_s);
+const CPU: Figure = |run| run.cpu.server_s_per_million_deliveries;
+
+fn percentile(run: &Run, of: &str, percentile: &str) -> Option<f64> {
+    let latency = run.latencies.iter().find(|latency| latency.of == of && latency.kind == "response")?;
+    latency.percentiles_us.get(percentile).copied()
+}
+
+fn pairs(pairs: usize, payload: usize, pace: Option<Pace>) -> Load {
+    Load::Pair { pairs, payload, pace, name: "pair" }
+}
+
+fn durable(window: u64) -> Load {
+    Load::Pair { pairs: 32, payload: PAYLOAD, pace: Some(Pace::Window(window)), name: "durable" }
+}
+
+fn group(members: usize, payload: usize) -> Load {
+    Load::Fanout { groups: 1, members, payload, pace: Pace::Window(16) }
+}
+
+impl Goal {
+    /// How it is measured.
+    pub fn course(self) -> Course {
+        use Beside::{Best, Load as OtherLoad, Nothing, One};
+        use Bound::{AlwaysAbove, AlwaysBelow, AtLeast, AtMost};
+        let measure = |name, of, beside, bound| Measure { name, load: 0, of, beside, bound };
+        let course = |loads, others: &[&'static str], measures| Course {
+            loads,
+            ringdove: "ringdove",
+            others: others.to_vec(),
+            measures,
+        };
+        match self {
+            Self::RoundTrip => {
+                let p50: Figure = |run| percentile(run, "round trip", "p50");
+                let others: Vec<_> = ["floor", "floor-sleeping"].iter().chain(RIVALS).copied().collect();
+                course(
+                    vec![pairs(1, PAYLOAD, None)],
+                    &others,
+                    vec![
+                        measure("p50 us", p50, One("floor"), AtMost(1.3)),
+                        measure("p50 us", p50, Best(RIVALS), AlwaysBelow(1.0)),
+                    ],
+                )
+            }
+            Self::Open50k => {
+                let others: Vec<_> = ["floor", "floor-sleeping"].iter().chain(RIVALS).copied().collect();
+                course(vec![pairs(50, PAYLOAD, Some(Pace::Rate(50_000.0)))], &others, vec![measure(
+                    "p50 us",
+                    |run| percentile(run, "delivery", "p50"),
+                    Best(RIVALS),
+                    AtMost(0.7),
+                )])
+            }
+            Self::Open100k => {
+                course(vec![pairs(50, PAYLOAD, Some(Pace::Rate(100_000.0)))], &["floor-sleeping", "floor"], vec![
+                    measure("p90 us", |run| percentile(run, "delivery", "p90"), One("floor-sleeping"), AtMost(1.0)),
+                ])
+            }
+            Self::PairMaximum => course(
+                vec![pairs(50, PAYLOAD, Some(Pace::Window(MANY)))],
+                &["floor", "nats", "redis", "redis-replies"],
+                vec![
+                    measure("messages/s", SENDS, One("nats"), AtLeast(1.0)),
+                    measure("messages/s", SENDS, One("redis-replies"), AtLeast(1.2)),
+                    measure("CPU s/million", CPU, One("floor"), AtMost(1.8)),
+                    measure("messages/s", SENDS, One("floor"), AtLeast(0.6)),
+                ],
+            ),
+            Self::FanoutMaximum => {
+                let others: Vec<_> = std::iter::once(&"floor").chain(RIVALS).copied().collect();
+                let loads = vec![group(100, PAYLOAD), group(500, PAYLOAD), group(2_000, PAYLOAD)];
+                let each = |load| {
+                    let measure = move |beside, bound| Measure { name: "deliveries/s", load, of: DELIVERIES, beside, bound };
+                    [measure(One("floor"), AtLeast(0.95)), measure(Best(RIVALS), AlwaysAbove(1.0))]
+                };
+                let mut measures: Vec<_> = (0..loads.len()).flat_map(each).collect();
+                measures.push(Measure {
+                    name: "CPU s/million",
+                    load: 2,
+                    of: CPU,
+                    beside: OtherLoad(0),
+                    bound: AtMost(1.6),
+                });
+                course(loads, &others, measures)
+            }
+            Self::LastMember => course(
+                vec![Load::Fanout { groups: 1, members: 500, payload: PAYLOAD, pace: Pace::Rate(100.0) }],
+                &["floor", "nats", "redis", "mosquitto"],
+                vec![measure("p50 us", |run| percentile(run, "last member", "p50"), One("floor"), AtMost(1.1))],
+            ),
+            Self::Payload1k => {
+                let loads = vec![pairs(50, 1_024, Some(Pace::Window(MANY))), group(100, 1_024)];
+                let each = |load| Measure {
+                    name: "deliveries/s",
+                    load,
+                    of: DELIVERIES,
+                    beside: One("floor"),
+                    bound: AtLeast(0.8),
+                };
+                let measures = (0..loads.len()).map(each).collect();
+                course(loads, &["floor", "nats", "redis"], measures)
+            }
+            Self::Idle => course(
+                vec![Load::Idle { connections: 10_000 }],
+                &["floor", "nats", "redis", "mosquitto"],
+                vec![measure(
+                    "bytes/connection",
+                    |run| run.memory.map(|memory| memory.process_bytes_per_connection),
+                    Nothing,
+                    AtMost(500.0),
+                )],
+            ),
+            Self::SignIn => course(
+                vec![Load::SignIn { people: 9_000, at_once: 64 }],
+                &["floor", "nats", "redis", "mosquitto"],
+                vec![measure("sign-ins/s", SENDS, Nothing, AtLeast(15_000.0))],
+            ),
+            Self::Disk256 => {
+                let others: Vec<_> = std::iter::once(&"floor-synced").chain(DURABLE).copied().collect();
+                let measures = vec![
+                    measure("messages/s", SENDS, One("floor-synced"), AtLeast(0.85)),
+                    measure("messages/s", SENDS, Best(DURABLE), AtLeast(3.0)),
+                ];
+                Course { ringdove: "ringdove-disk", ..course(vec![durable(256)], &others, measures) }
+            }
+            Self::Disk1 => {
+                let p50: Figure = |run| percentile(run, "answer", "p50");
+                let measures = vec![measure("answer p50 us", p50, One("floor-synced"), AtMost(1.2))];
+                Course { ringdove: "ringdove-disk", ..course(vec![durable(1)], &["floor-synced", "redis-streams"], measures) }
+            }
+        }
+    }
+}
+
+impl Bound {
+    /// In words.
+    pub fn words(self) -> String {
+        match self {
+            Self::AtMost(bound) => format!("at most {bound}"),
+            Self::AtLeast(bound) => format!("at least {bound}"),
+            Self::AlwaysBelow(bound) => format!("below {bound} in every round"),
+            Self::AlwaysAbove(bound) => format!("above {bound} in every round"),
+        }
+    }
+
+    /// Whether a smaller figure is the better one.
+    pub fn wants_less(self) -> bool {
+        matches!(self, Self::AtMost(_) | Self::AlwaysBelow(_))
+    }
+
+    /// What came of it, from sorted figures of at least one round. A goal inside the spread is undecided.
+    pub fn judge(self, sorted: &[f64], median: f64) -> &'static str {
+        let (low, high) = (sorted[0], sorted[sorted.len() - 1]);
+        match self {
+            Self::AlwaysBelow(bound) if high < bound => "reached",
+            Self::AlwaysAbove(bound) if low > bound => "reached",
+            Self::AlwaysBelow(_) | Self::AlwaysAbove(_) => "missed",
+            Self::AtMost(bound) | Self::AtLeast(bound) => {
+                let good = if self.wants_less() { median <= bound } else { median >= bound };
+                match (low <= bound && bound <= high, good) {
+                    (true, true) => "undecided: inside the spread, the median reaches it",
+                    (true, false) => "undecided: inside the spread, the median misses it",
+                    (false, true) => "reached",
+                    (false, false) => "missed",
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_goal_inside_the_spread_is_undecided() {
+        let judge = |bound: Bound, low: f64, median: f64, high: f64| bound.judge(&[low, median, high], median);
+        assert_eq!(judge(Bound::AtMost(1.5), 1.1, 1.2, 1.4), "reached");
+        assert_eq!(judge(Bound::AtMost(1.5), 1.6, 1.7, 1.8), "missed");
+        assert!(judge(Bound::AtLeast(0.6), 0.5, 0.65, 0.7).starts_with("undecided"));
+        assert_eq!(judge(Bound::AtLeast(0.6), 0.65, 0.7, 0.8), "reached");
+        assert_eq!(judge(Bound::AlwaysBelow(1.0), 0.5, 0.7, 0.99), "reached");
+        assert_eq!(judge(Bound::AlwaysAbove(1.0), 0.99, 1.4, 1.5), "missed");
+    }
+
+    #[test]
+    fn every_system_of_a_goal_is_known() {
+        for goal in Goal::value_variants() {
+            let course = goal.course();
+            for name in course.others.iter().chain([&course.ringdove]) {
+                assert!(crate::system::named(name).is_ok(), "{goal:?} names {name}");
+            }
+            for measure in &course.measures {
+                assert!(measure.load < course.loads.len());
+                let named: Vec<&str> = match measure.beside {
+                    Beside::One(name) => vec![name],
+                    Beside::Best(names) => names.to_vec(),
+                    Beside::Nothing | Beside::Load(_) => Vec::new(),
+                };
+                assert!(named.iter().all(|name| course.others.contains(name)), "{goal:?}");
+            }
+        }
+    }
+}
