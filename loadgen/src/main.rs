@@ -11,6 +11,7 @@ mod load;
 mod process;
 mod relay;
 mod report;
+mod reports;
 mod results;
 mod servers;
 mod stamp;
