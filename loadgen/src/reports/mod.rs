@@ -7,6 +7,7 @@ mod hgrm;
 mod hlog;
 mod latency_files;
 mod measures;
+mod plots;
 mod spread;
 mod study;
 #[cfg(test)]
