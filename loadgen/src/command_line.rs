@@ -45,6 +45,8 @@ pub enum Command {
     Relay(RelayOptions),
     /// ringdove beside its floor, in turns: the ratios, and whether they reach the goals.
     Goals(GoalsOptions),
+    /// The page of a comparison, made anew from its run.json.
+    Report(ReportOptions),
 }
 
 /// What can be run against the floor.
@@ -345,6 +347,16 @@ impl GoalsOptions {
             folder: self.folder,
         }
     }
+}
+
+/// A report.
+#[derive(Debug, Args)]
+pub struct ReportOptions {
+    /// The folder of the comparison, in which its run.json is; report.html is written there.
+    pub folder: PathBuf,
+    /// Print the tables as Markdown, and write nothing.
+    #[arg(long)]
+    pub markdown: bool,
 }
 
 fn count(text: &str) -> Result<usize, String> {

@@ -22,7 +22,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
-use command_line::{Command, CommandLine, Floor, GoalsOptions, RelayOptions, Run};
+use command_line::{Command, CommandLine, Floor, GoalsOptions, RelayOptions, ReportOptions, Run};
 use load::Target;
 use relay::Relay;
 use report::Report;
@@ -53,6 +53,7 @@ fn main() -> ExitCode {
         }
         Command::Relay(options) => relay(&options),
         Command::Goals(options) => goals(options),
+        Command::Report(options) => tell_folder(&options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -114,6 +115,19 @@ fn floor(
 fn tell(report: &Report, json: Option<&Path>) -> Result<(), String> {
     print!("{}", report.table());
     json.map_or(Ok(()), |path| write_json(path, &report.json()))
+}
+
+/// Writes the page of a comparison's folder, or its tables to the terminal.
+fn tell_folder(options: &ReportOptions) -> Result<(), String> {
+    let results = reports::read(&options.folder)?;
+    if options.markdown {
+        print!("{}", reports::markdown(&results));
+        return Ok(());
+    }
+    let page = reports::write_page(&options.folder, &results)?;
+    print!("{}", reports::summary(&results));
+    println!("the page: {}", page.display());
+    Ok(())
 }
 
 fn write_json(path: &Path, value: &serde_json::Value) -> Result<(), String> {
