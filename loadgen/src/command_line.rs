@@ -44,6 +44,8 @@ pub enum Command {
     Goals(crate::compare_options::GoalsOptions),
     /// The systems that can be compared, and which of them are on this machine.
     Systems(PlaceOptions),
+    /// The page of a comparison, made anew from its run.json.
+    Report(ReportOptions),
     /// Run the relay that is the floor.
     Relay(RelayOptions),
 }
@@ -279,6 +281,16 @@ impl ReconnectOptions {
     pub fn circle(&self) -> Circle {
         Circle::new(self.users, self.contacts)
     }
+}
+
+/// A report.
+#[derive(Debug, Args)]
+pub struct ReportOptions {
+    /// The folder of the comparison, in which its run.json is; report.html is written there.
+    pub folder: PathBuf,
+    /// Print the tables as Markdown, and write nothing.
+    #[arg(long)]
+    pub markdown: bool,
 }
 
 /// A relay.

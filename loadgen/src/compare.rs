@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::fleet::Timing;
+use crate::latency::Named;
 use crate::load::Load;
 use crate::machine;
 use crate::measure::{self, Done, OnTime};
@@ -84,7 +85,7 @@ impl Plan {
                         comparison.systems[place].settings = settings;
                         let mut run = Run { round, attempt, ..done.run };
                         if let Some(folder) = folder {
-                            reports::keep(folder, number + 1, &mut run, &done.latencies)?;
+                            keep(folder, &mut run, &done.latencies, done.measured_from)?;
                         }
                         tell(&run);
                         let counts = run.void.is_empty();
@@ -115,10 +116,30 @@ impl Plan {
             }
             Err(why) => {
                 let run = Run { void: vec![why], ..measure::empty(load, system) };
-                (Done { run, latencies: Vec::new() }, Vec::new())
+                (Done { run, latencies: Vec::new(), measured_from: SystemTime::now() }, Vec::new())
             }
         }
     }
+}
+
+/// Writes the files of a run's latencies.
+fn keep(folder: &Path, run: &mut Run, latencies: &[Named], measured_from: SystemTime) -> Result<(), String> {
+    let mut figures = std::mem::take(&mut run.latencies);
+    for (named, figures) in latencies.iter().zip(&mut figures) {
+        reports::keep(folder, run, &named.latency, measured_from, figures)?;
+    }
+    run.latencies = figures;
+    Ok(())
+}
+
+/// A run in one line, while others are still to come.
+pub fn line(run: &Run) -> String {
+    let settings: Vec<_> = run.case.settings.iter().map(|(name, value)| format!("{name} {value}")).collect();
+    let counts = match run.void.first() {
+        None => format!("{:.0} sends/s, {:.0} deliveries/s", run.sends_per_s, run.deliveries_per_s),
+        Some(why) => format!("VOID: {why}"),
+    };
+    format!("round {} {} ({}), {}: {counts}", run.round, run.case.workload, settings.join(", "), run.system)
 }
 
 /// How loadgen was called, without the folder of its program.

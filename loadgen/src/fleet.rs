@@ -1,6 +1,6 @@
 //! Everyone's connections on one thread: reads what comes, hands it to the workload, writes what that wants, and keeps the time.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use mio::{Events, Poll, Token};
@@ -41,6 +41,8 @@ pub struct Timing {
 
 /// What a run came to.
 pub struct Measured {
+    /// When measuring began.
+    pub measured_from: SystemTime,
     /// How long was measured.
     pub duration: Duration,
     /// Sends that were over and deliveries while measuring.
@@ -64,6 +66,7 @@ pub struct Measured {
 /// Figures at the begin or end of what is measured.
 struct Mark {
     at: Instant,
+    time: SystemTime,
     counts: Checked,
     cpu: process::Clocks,
 }
@@ -184,6 +187,7 @@ impl Fleet {
         bar.finish_and_clear();
         let (Some(from), Some((to, memory))) = (from, to) else { return Err("nothing was measured".into()) };
         Ok(Measured {
+            measured_from: from.time,
             duration: to.at - from.at,
             counts: Checked {
                 sends: to.counts.sends - from.counts.sends,
@@ -317,7 +321,12 @@ fn cut_all(workload: &mut dyn Workload, at: Duration) {
 }
 
 fn mark(workload: &dyn Workload, server: Option<u32>) -> Result<Mark, String> {
-    Ok(Mark { at: Instant::now(), counts: workload.counts(), cpu: process::Clocks::read(server)? })
+    Ok(Mark {
+        at: Instant::now(),
+        time: SystemTime::now(),
+        counts: workload.counts(),
+        cpu: process::Clocks::read(server)?,
+    })
 }
 
 fn progress_bar(timing: Timing, title: &str) -> ProgressBar {

@@ -150,18 +150,17 @@ impl Goal {
             }
             Self::Open50k => {
                 let others: Vec<_> = ["floor", "floor-sleeping"].iter().chain(RIVALS).copied().collect();
-                course(vec![pairs(50, PAYLOAD, Some(Pace::Rate(50_000.0)))], &others, vec![measure(
-                    "p50 us",
-                    |run| percentile(run, "delivery", "p50"),
-                    Best(RIVALS),
-                    AtMost(0.7),
-                )])
+                course(
+                    vec![pairs(50, PAYLOAD, Some(Pace::Rate(50_000.0)))],
+                    &others,
+                    vec![measure("p50 us", |run| percentile(run, "delivery", "p50"), Best(RIVALS), AtMost(0.7))],
+                )
             }
-            Self::Open100k => {
-                course(vec![pairs(50, PAYLOAD, Some(Pace::Rate(100_000.0)))], &["floor-sleeping", "floor"], vec![
-                    measure("p90 us", |run| percentile(run, "delivery", "p90"), One("floor-sleeping"), AtMost(1.0)),
-                ])
-            }
+            Self::Open100k => course(
+                vec![pairs(50, PAYLOAD, Some(Pace::Rate(100_000.0)))],
+                &["floor-sleeping", "floor"],
+                vec![measure("p90 us", |run| percentile(run, "delivery", "p90"), One("floor-sleeping"), AtMost(1.0))],
+            ),
             Self::PairMaximum => course(
                 vec![pairs(50, PAYLOAD, Some(Pace::Window(MANY)))],
                 &["floor", "nats", "redis", "redis-replies"],
@@ -176,7 +175,8 @@ impl Goal {
                 let others: Vec<_> = std::iter::once(&"floor").chain(RIVALS).copied().collect();
                 let loads = vec![group(100, PAYLOAD), group(500, PAYLOAD), group(2_000, PAYLOAD)];
                 let each = |load| {
-                    let measure = move |beside, bound| Measure { name: "deliveries/s", load, of: DELIVERIES, beside, bound };
+                    let measure =
+                        move |beside, bound| Measure { name: "deliveries/s", load, of: DELIVERIES, beside, bound };
                     [measure(One("floor"), AtLeast(0.95)), measure(Best(RIVALS), AlwaysAbove(1.0))]
                 };
                 let mut measures: Vec<_> = (0..loads.len()).flat_map(each).collect();
@@ -232,7 +232,10 @@ impl Goal {
             Self::Disk1 => {
                 let p50: Figure = |run| percentile(run, "answer", "p50");
                 let measures = vec![measure("answer p50 us", p50, One("floor-synced"), AtMost(1.2))];
-                Course { ringdove: "ringdove-disk", ..course(vec![durable(1)], &["floor-synced", "redis-streams"], measures) }
+                Course {
+                    ringdove: "ringdove-disk",
+                    ..course(vec![durable(1)], &["floor-synced", "redis-streams"], measures)
+                }
             }
         }
     }

@@ -74,6 +74,11 @@ impl Latency {
         &self.slices
     }
 
+    /// What was recorded since the last interval ended, and when that was.
+    pub fn rest(&self) -> (Duration, &Histogram<u64>) {
+        (self.from, &self.now)
+    }
+
     /// All intervals together, what came behind the last one included.
     pub fn total(&self) -> Histogram<u64> {
         let mut total = self.now.clone();

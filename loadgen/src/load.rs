@@ -104,9 +104,7 @@ impl Load {
     /// Who takes part.
     pub fn cast(&self) -> Cast {
         match *self {
-            Self::Pair { pairs, pace, .. } => {
-                Cast { people: 2 * pairs, one_way: pace.is_some(), ..Cast::default() }
-            }
+            Self::Pair { pairs, pace, .. } => Cast { people: 2 * pairs, one_way: pace.is_some(), ..Cast::default() },
             Self::Fanout { groups, members, .. } => Cast {
                 people: groups * members,
                 groups: (0..groups).map(|group| group * members..(group + 1) * members).collect(),

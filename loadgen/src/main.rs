@@ -27,9 +27,9 @@ use clap::Parser;
 use command_line::{Command, CommandLine, PlaceOptions, RelayOptions, Run};
 use compare_options::{CompareOptions, GoalsOptions};
 use load::Load;
+use system::Target;
 use system::ringdove::accounts;
 use system::ringdove::relay::Relay;
-use system::Target;
 
 fn main() -> ExitCode {
     let result = match CommandLine::parse().command {
@@ -42,6 +42,7 @@ fn main() -> ExitCode {
         Command::Compare(options) => compare(&options),
         Command::Goals(options) => goals(&options),
         Command::Systems(place) => systems(&place),
+        Command::Report(options) => report(&options.folder, options.markdown),
         Command::Relay(options) => relay(&options),
     };
     match result {
@@ -71,17 +72,26 @@ fn run(run: &Run, load: &Load) -> Result<(), String> {
 
 /// A server that runs already.
 fn target(run: &Run) -> Target {
-    Target {
-        address: run.addr,
-        admin: Some(run.admin.clone()),
-        pid: run.pid.or_else(|| process::listener(&run.admin)),
-    }
+    Target { address: run.addr, admin: Some(run.admin.clone()), pid: run.pid.or_else(|| process::listener(&run.admin)) }
 }
 
 fn compare(options: &CompareOptions) -> Result<(), String> {
-    let mut tell = |run: &results::Run| println!("{}", reports::line(run));
+    let mut tell = |run: &results::Run| println!("{}", compare::line(run));
     options.plan().run(&mut tell, &|_| Vec::new())?;
-    reports::write(&options.out)
+    report(&options.out, false)
+}
+
+/// Writes the page of a comparison's folder, or prints its tables.
+fn report(folder: &Path, markdown: bool) -> Result<(), String> {
+    let results = reports::read(folder)?;
+    if markdown {
+        print!("{}", reports::markdown(&results));
+        return Ok(());
+    }
+    let page = reports::write_page(folder, &results)?;
+    print!("{}", reports::summary(&results));
+    println!("the page: {}", page.display());
+    Ok(())
 }
 
 fn goals(options: &GoalsOptions) -> Result<(), String> {
@@ -89,11 +99,11 @@ fn goals(options: &GoalsOptions) -> Result<(), String> {
         let course = goal.course();
         let (plan, missing) = options.plan(&course)?;
         missing.iter().for_each(|why| println!("left out: {why}"));
-        let mut tell = |run: &results::Run| eprintln!("{}", reports::line(run));
+        let mut tell = |run: &results::Run| eprintln!("{}", compare::line(run));
         let comparison = plan.run(&mut tell, &|comparison| verdict::judge(goal, &course, comparison))?;
         comparison.verdicts.iter().for_each(|verdict| println!("{}", verdict::line(verdict)));
     }
-    options.out.as_deref().map_or(Ok(()), reports::write)
+    options.out.as_deref().map_or(Ok(()), |folder| report(folder, false))
 }
 
 /// Says which systems there are.

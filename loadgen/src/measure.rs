@@ -1,5 +1,7 @@
 //! One run: a load on a system, and whether its figures count.
 
+use std::time::SystemTime;
+
 use clap::ValueEnum;
 
 use crate::fleet::{Measured, Timing};
@@ -44,13 +46,19 @@ pub struct Done {
     pub run: Run,
     /// The latencies.
     pub latencies: Vec<Named>,
+    /// When measuring began.
+    pub measured_from: SystemTime,
 }
 
 /// Puts a load on a server. A failure is a run that counts for nothing, and says why.
 pub fn measure(load: &Load, system: &dyn System, target: &Target, timing: Timing, on_time: OnTime) -> Done {
     match load.run(system, target, timing) {
         Ok(outcome) => done(load, system, outcome, on_time),
-        Err(why) => Done { run: Run { void: vec![why], ..empty(load, system) }, latencies: Vec::new() },
+        Err(why) => Done {
+            run: Run { void: vec![why], ..empty(load, system) },
+            latencies: Vec::new(),
+            measured_from: SystemTime::now(),
+        },
     }
 }
 
@@ -105,7 +113,7 @@ fn done(load: &Load, system: &dyn System, outcome: Outcome, on_time: OnTime) -> 
         figures: figures.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
         ..empty(load, system)
     };
-    Done { run, latencies }
+    Done { run, latencies, measured_from: measured.measured_from }
 }
 
 fn figures_of(named: &Named) -> LatencyFigures {
@@ -118,7 +126,8 @@ fn faults(load: &Load, measured: &Measured, latencies: &[Named], on_time: OnTime
     if let Some(missing) = &measured.missing {
         faults.push(format!("lost: {missing}"));
     }
-    for (count, what) in [(measured.all.duplicated, "arrived twice"), (measured.all.reordered, "arrived out of order")] {
+    for (count, what) in [(measured.all.duplicated, "arrived twice"), (measured.all.reordered, "arrived out of order")]
+    {
         if count > 0 {
             faults.push(format!("{count} messages {what}"));
         }

@@ -39,9 +39,7 @@ fn verdict(goal: Goal, course: &Course, measure: &Measure, comparison: &Comparis
                 let better = if measure.bound.wants_less() { f64::min } else { f64::max };
                 figures.reduce(better)
             }
-            Beside::Load(load) => {
-                self::figure(comparison, course.ringdove, &course.loads[load].case(), round, measure)
-            }
+            Beside::Load(load) => self::figure(comparison, course.ringdove, &course.loads[load].case(), round, measure),
         };
         // a round in which one of both counts for nothing says nothing
         let Some(other) = other else { continue };

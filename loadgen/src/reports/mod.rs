@@ -1,23 +1,212 @@
-//! stand-in until the reports are there
-use std::path::Path;
-use crate::latency::{Latency, Named, quantile_us};
-use crate::results::{LatencyFigures, Run};
-/// f
-pub fn figures(latency: &Latency, of: &str, kind: &str) -> LatencyFigures {
-    let total = latency.total();
-    let percentiles_us = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999)].into_iter().filter_map(|(n, q)| Some((n.to_owned(), quantile_us(&total, q)?))).collect();
-    LatencyFigures { of: of.into(), kind: kind.into(), count: total.len(), percentiles_us, max_us: total.max() as f64 / 1000.0, spectrum: vec![], over_time: vec![], hgrm: None, hlog: None }
+//! What people and other tools get to read of runs: tables, a page with plots, Markdown, and HdrHistogram's files. Everything but the last is
+//! made from `run.json` alone.
+
+mod case_page;
+mod case_tables;
+mod chapter_page;
+mod digits;
+mod figures;
+mod grid;
+mod hgrm;
+mod hlog;
+mod latency_files;
+mod markdown;
+mod measures;
+mod page;
+mod plots;
+mod spread;
+mod study;
+mod summary;
+#[cfg(test)]
+mod synthetic;
+mod terminal;
+mod verdicts;
+mod wording;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::results::{FILE, Results};
+
+pub use figures::figures;
+pub use latency_files::keep;
+pub use markdown::markdown;
+pub use terminal::{summary, table};
+
+/// The name of the page in the folder of a comparison.
+pub const PAGE: &str = "report.html";
+
+/// The results in a folder.
+///
+/// # Errors
+/// There are none, or they cannot be read; the words name the file.
+pub fn read(folder: &Path) -> Result<Results, String> {
+    let results = Results::open(folder)?;
+    if results.comparisons.is_empty() {
+        return Err(format!("{}: nothing was compared there yet", folder.join(FILE).display()));
+    }
+    Ok(results)
 }
-/// t
-pub fn table(run: &Run) -> String {
-    let mut s = line(run) + "\n";
-    s += &format!("  checked {:?}\n  cpu {:?}\n  memory {:?}\n  figures {:?}\n", run.checked, run.cpu, run.memory, run.figures);
-    for l in &run.latencies { s += &format!("  {:<14} {:<10} {:?} max {:.1}\n", l.of, l.kind, l.percentiles_us, l.max_us); }
-    s
+
+/// Writes the page of these results into their folder.
+///
+/// # Errors
+/// It cannot be written; the words name the file.
+pub fn write_page(folder: &Path, results: &Results) -> Result<PathBuf, String> {
+    let path = folder.join(PAGE);
+    fs::write(&path, page::page(results)).map_err(|error| format!("{}: {error}", path.display()))?;
+    Ok(path)
 }
-/// l
-pub fn line(run: &Run) -> String { format!("{} {:?} r{} a{} {:.0}/s {:.0}/s void {:?}", run.system, run.case, run.round, run.attempt, run.sends_per_s, run.deliveries_per_s, run.void) }
-/// k
-pub fn keep(_: &Path, _: usize, _: &mut Run, _: &[Named]) -> Result<(), String> { Ok(()) }
-/// w
-pub fn write(_: &Path) -> Result<(), String> { Ok(()) }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::results::Run;
+
+    /// Where the whole folder of a made-up comparison is left, to be looked at.
+    const KEEP: &str = "RINGDOVE_KEEP_REPORT";
+
+    fn page_of(change: impl FnOnce(&mut Results)) -> String {
+        let mut results = synthetic::realistic();
+        change(&mut results);
+        page::page(&results)
+    }
+
+    #[test]
+    fn a_folder_holds_run_json_the_page_and_the_files_of_all_latencies() {
+        let temporary = tempfile::tempdir().unwrap();
+        let kept = std::env::var_os(KEEP).map(PathBuf::from);
+        let folder = kept.as_deref().unwrap_or(temporary.path());
+        let results = synthetic::realistic_in(folder);
+        results.save(folder).unwrap();
+        let page = write_page(folder, &read(folder).unwrap()).unwrap();
+        let text = fs::read_to_string(page).unwrap();
+        let latencies: Vec<_> = results.comparisons[0].runs.iter().flat_map(|run| &run.latencies).collect();
+        for name in latencies.iter().flat_map(|latency| [&latency.hgrm, &latency.hlog]) {
+            assert!(folder.join(name.as_ref().unwrap()).is_file());
+        }
+        assert!(latencies.len() > 100);
+        assert!(text.contains(&format!("href=\"{}\"", latencies[0].hgrm.as_ref().unwrap())));
+        assert!(text.matches("<svg ").count() >= 20 && text.len() < 6_000_000, "{}", text.len());
+        for foreign in ["<script", "http://", "https://", "url(", "<img", "<link", "NaN"] {
+            let foreign_text = text.replace("http://www.w3.org/2000/svg", "");
+            assert!(!foreign_text.contains(foreign), "{foreign}");
+        }
+    }
+
+    #[test]
+    fn whatever_a_file_says_is_text_on_the_page() {
+        let evil = "\"'><script>alert(1)</script>\u{0}&amp;";
+        let page = page_of(|results| {
+            let one = &mut results.comparisons[0];
+            for text in
+                [&mut one.started, &mut one.command, &mut one.loadgen, &mut one.machine.cpu, &mut one.machine.kernel]
+            {
+                *text = evil.into();
+            }
+            one.commit = Some(evil.into());
+            one.machine.tuning.insert(evil.into(), evil.into());
+            one.systems[2].name = evil.into();
+            one.systems[2].about = evil.into();
+            one.systems[2].version = evil.into();
+            one.systems[2].settings = vec![evil.into()];
+            one.verdicts[0].goal = evil.into();
+            one.verdicts[0].verdict = evil.into();
+            for run in &mut one.runs {
+                run.figures.insert(evil.into(), 1.0);
+                run.case.settings.insert(evil.into(), evil.into());
+                run.latencies.iter_mut().for_each(|latency| {
+                    latency.of = evil.into();
+                    latency.hgrm = Some("javascript:alert(1)".into());
+                });
+            }
+            one.runs[0].system = evil.into();
+            one.runs[1].void = vec![evil.into()];
+            one.runs[2].case.workload = evil.into();
+        });
+        assert!(!page.contains("<script") && !page.contains("javascript:"));
+        assert!(page.contains("&lt;script&gt;"));
+        assert!(!page.contains('\u{0}'));
+    }
+
+    #[test]
+    fn numbers_that_are_none_leave_dashes() {
+        let page = page_of(|results| {
+            for run in &mut results.comparisons[0].runs {
+                break_numbers(run);
+            }
+        });
+        assert!(!page.contains("NaN") && !page.contains("inf<") && page.contains("–"));
+    }
+
+    fn break_numbers(run: &mut Run) {
+        (run.measured_s, run.sends_per_s, run.deliveries_per_s) = (f64::NAN, f64::INFINITY, f64::NEG_INFINITY);
+        run.cpu.server_s_per_million_deliveries = Some(f64::NAN);
+        run.offered_per_s = run.offered_per_s.map(|_| f64::NAN);
+        (run.checked.deliveries, run.checked.lost) = (u64::MAX, u64::MAX);
+        if let Some(memory) = &mut run.memory {
+            (memory.connections, memory.rss_bytes) = (u64::MAX, u64::MAX);
+            memory.process_bytes_per_connection = f64::NAN;
+        }
+        for latency in &mut run.latencies {
+            latency.max_us = f64::INFINITY;
+            latency.percentiles_us.values_mut().for_each(|figure| *figure = f64::NAN);
+            latency.spectrum = vec![(f64::NAN, 1.0), (2.0, f64::MAX), (-1e300, f64::MIN), (0.5, 0.0), (1.0, f64::NAN)];
+            for (place, interval) in latency.over_time.iter_mut().enumerate() {
+                (interval.at_s, interval.p50_us, interval.max_us) = (1e300 * place as f64, f64::NAN, -0.0);
+            }
+        }
+    }
+
+    #[test]
+    fn one_run_alone_makes_a_page() {
+        let page = page_of(|results| {
+            results.comparisons[0].runs.truncate(1);
+            results.comparisons[0].systems.truncate(1);
+            results.comparisons[0].verdicts.clear();
+        });
+        assert!(page.contains("<h1>ringdove, measured</h1>") && page.contains("<svg "));
+    }
+
+    #[test]
+    fn thousands_of_runs_make_a_page_that_a_browser_opens() {
+        let page = page_of(|results| {
+            let runs = &mut results.comparisons[0].runs;
+            runs.truncate(9);
+            let mut round = 0;
+            while runs.len() < 2_000 {
+                round += 1;
+                let mut run = runs[round % 9].clone();
+                run.round = 10 + round as u32;
+                run.case.settings.insert("pairs".into(), (round / 20).to_string());
+                run.void = if round % 3 == 0 { vec!["late".into()] } else { Vec::new() };
+                runs.push(run);
+            }
+        });
+        assert!(page.len() < 8_000_000, "{}", page.len());
+        assert!(page.contains("runs are listed") && page.contains("Plots are left out"));
+    }
+
+    #[test]
+    fn a_broken_file_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(read(folder.path()).unwrap_err().contains("run.json: nothing was compared"));
+        let whole = serde_json::to_string(&synthetic::realistic()).unwrap();
+        let deep = "[".repeat(100_000);
+        for text in [
+            "",
+            "{}",
+            "null",
+            "\u{feff}",
+            &whole[..whole.len() / 2],
+            &deep,
+            r#"{"schema":1,"comparisons":7}"#,
+            r#"{"schema":2,"comparisons":[]}"#,
+        ] {
+            fs::write(folder.path().join(FILE), text).unwrap();
+            assert!(read(folder.path()).unwrap_err().contains("run.json: "), "{}", &text[..text.len().min(40)]);
+        }
+        fs::write(folder.path().join(FILE), [0xff, 0xfe, 0x00]).unwrap();
+        assert!(read(folder.path()).unwrap_err().contains("run.json: "));
+    }
+}

@@ -1,0 +1,193 @@
+//! Which figures of a run are told, and which of them a case is about.
+
+use super::digits;
+use super::spread::Spread;
+use super::study::{CaseStudy, Entry};
+use super::wording::headline;
+use crate::results::{Case, LatencyFigures, Run};
+
+/// One figure of a run.
+pub struct Measure {
+    /// What it is, with its unit.
+    pub name: String,
+    /// How it is written.
+    pub write: fn(f64) -> String,
+    /// Whether more of it is better.
+    pub more_is_better: bool,
+    of: Box<dyn Fn(&Run) -> Option<f64>>,
+}
+
+impl Measure {
+    fn new(
+        name: impl Into<String>,
+        write: fn(f64) -> String,
+        more_is_better: bool,
+        of: impl Fn(&Run) -> Option<f64> + 'static,
+    ) -> Self {
+        Self { name: name.into(), write, more_is_better, of: Box::new(of) }
+    }
+
+    /// It, of one run, if it was measured.
+    pub fn of(&self, run: &Run) -> Option<f64> {
+        (self.of)(run).filter(|figure| figure.is_finite())
+    }
+
+    /// It, over all rounds that count.
+    pub fn spread(&self, entry: &Entry<'_>) -> Option<Spread> {
+        Spread::of(entry.valid.iter().filter_map(|counted| self.of(counted.run)))
+    }
+
+    /// One system's beside another's: a ratio for each turn in which both have it.
+    pub fn ratio(&self, entry: &Entry<'_>, beside: &Entry<'_>) -> Option<Spread> {
+        Spread::of(entry.valid.iter().filter_map(|counted| {
+            let other = beside.valid.iter().find(|other| other.turn == counted.turn)?;
+            let below = self.of(other.run).filter(|figure| *figure > 0.0)?;
+            Some(self.of(counted.run)? / below)
+        }))
+    }
+}
+
+/// Rates, and what they cost.
+pub fn rates_and_costs() -> Vec<Measure> {
+    vec![sends(), deliveries(), cpu(), rss(), process_bytes(), kernel_bytes()]
+}
+
+/// What a case is about, the most important first.
+pub fn of_case(study: &CaseStudy<'_>) -> Vec<Measure> {
+    let has = |measure: &Measure| study.counted().any(|run| measure.of(run).is_some_and(|figure| figure > 0.0));
+    let latencies = || study.counted().find_map(|run| headline(&run.latencies));
+    let open = study.counted().any(|run| run.offered_per_s.is_some());
+    let mut measures = Vec::new();
+    if study.case.workload == "idle" {
+        measures.extend([process_bytes(), kernel_bytes()]);
+    } else if study.case.workload == "fanout" && !open {
+        measures.push(deliveries());
+    } else if !open && !is_round_trip(study.case, study) {
+        measures.push(sends());
+    }
+    if measures.is_empty()
+        && let Some((of, kind)) = latencies()
+    {
+        measures.extend([percentile(of, kind, "p50"), percentile(of, kind, "p99")]);
+    }
+    measures.push(cpu());
+    measures.retain(|measure| has(measure));
+    measures
+}
+
+/// One message in flight for each sender: neither a window nor a rate was set, and latency is what it is about.
+fn is_round_trip(case: &Case, study: &CaseStudy<'_>) -> bool {
+    let paced = ["window", "rate"].iter().any(|name| case.settings.contains_key(*name));
+    let in_turns = study.counted().any(|run| run.latencies.iter().any(|latency| latency.of == "round trip"));
+    in_turns && !paced
+}
+
+/// Answered sends each second.
+pub fn sends() -> Measure {
+    Measure::new("sends/s", digits::figure, true, |run| Some(run.sends_per_s).filter(|rate| *rate > 0.0))
+}
+
+/// Deliveries each second.
+pub fn deliveries() -> Measure {
+    Measure::new("deliveries/s", digits::figure, true, |run| Some(run.deliveries_per_s).filter(|rate| *rate > 0.0))
+}
+
+/// The broker's CPU time for a million deliveries, in seconds.
+pub fn cpu() -> Measure {
+    Measure::new("broker CPU, s per million deliveries", digits::figure, false, |run| {
+        run.cpu.server_s_per_million_deliveries.filter(|cpu| *cpu > 0.0)
+    })
+}
+
+/// Resident memory.
+pub fn rss() -> Measure {
+    Measure::new("resident memory", digits::bytes, false, |run| {
+        run.memory.map(|memory| memory.rss_bytes as f64).filter(|bytes| *bytes > 0.0)
+    })
+}
+
+/// The process's bytes for each connection.
+pub fn process_bytes() -> Measure {
+    Measure::new("process, bytes a connection", digits::figure, false, |run| {
+        run.memory.filter(|memory| memory.connections > 0).map(|memory| memory.process_bytes_per_connection)
+    })
+}
+
+/// The kernel's bytes for each connection.
+pub fn kernel_bytes() -> Measure {
+    Measure::new("kernel, bytes a connection", digits::figure, false, |run| {
+        run.memory.filter(|memory| memory.connections > 0).map(|memory| memory.kernel_bytes_per_connection)
+    })
+}
+
+/// A percentile of a latency, or its `max`, in microseconds.
+pub fn percentile(of: &str, kind: &str, name: &'static str) -> Measure {
+    let (wanted, kind) = (of.to_owned(), kind.to_owned());
+    let long = format!("{name} of {}, µs", super::wording::short(of, 40));
+    Measure::new(long, digits::us, false, move |run| {
+        let latency = latency(run, &wanted, &kind)?;
+        if name == "max" {
+            (latency.count > 0).then_some(latency.max_us)
+        } else {
+            latency.percentiles_us.get(name).copied()
+        }
+    })
+}
+
+/// A latency of a run.
+pub fn latency<'a>(run: &'a Run, of: &str, kind: &str) -> Option<&'a LatencyFigures> {
+    run.latencies.iter().find(|latency| latency.of == of && latency.kind == kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reports::study::chapters;
+    use crate::reports::synthetic::{case, comparison, run};
+    use crate::results::Results;
+
+    fn results(of: impl Fn(&mut Vec<Run>)) -> Results {
+        let mut one = comparison();
+        one.runs.clear();
+        of(&mut one.runs);
+        Results { schema: 1, comparisons: vec![one] }
+    }
+
+    #[test]
+    fn a_ratio_is_taken_within_a_round() {
+        let results = results(|runs| {
+            for (round, ours, theirs) in [(1, 10.0, 20.0), (2, 100.0, 100.0), (3, 7.0, f64::NAN)] {
+                for (system, rate) in [("ringdove", ours), ("nats", theirs)] {
+                    let mut run = run(system, case("pair", &[("window", "9")]), round);
+                    run.sends_per_s = rate;
+                    runs.push(run);
+                }
+            }
+        });
+        let chapters = chapters(&results);
+        let study = &chapters[0].cases[0];
+        let (ours, theirs) = (study.entry("ringdove").unwrap(), study.entry("nats").unwrap());
+        let ratio = sends().ratio(theirs, ours).unwrap();
+        assert_eq!((ratio.least, ratio.most, ratio.count), (1.0, 2.0, 2), "the third round has no figure of both");
+    }
+
+    #[test]
+    fn what_a_case_is_about_follows_from_its_load() {
+        let about = |workload, settings: &[(&str, &str)], change: fn(&mut Run)| {
+            let results = results(|runs| {
+                let mut run = run("ringdove", case(workload, settings), 1);
+                change(&mut run);
+                runs.push(run);
+            });
+            of_case(&chapters(&results)[0].cases[0])[0].name.clone()
+        };
+        assert_eq!(about("pair", &[("window", "9")], |_| {}), "sends/s");
+        assert_eq!(about("fanout", &[("window", "9")], |_| {}), "deliveries/s");
+        assert_eq!(about("pair", &[("rate", "9")], |run| run.offered_per_s = Some(9.0)), "p50 of delivery, µs");
+        assert_eq!(about("pair", &[], |run| run.latencies[0].of = "round trip".into()), "p50 of round trip, µs");
+        assert_eq!(
+            about("idle", &[], |run| run.memory.as_mut().unwrap().connections = 10),
+            "process, bytes a connection"
+        );
+    }
+}
