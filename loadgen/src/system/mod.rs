@@ -1,6 +1,8 @@
 //! Systems that a load can be put on, behind one interface: how each is started, and how its clients talk. A further one is one new file with a
 //! [`System`] and a [`Dialect`], and its line in [`ALL`].
 
+mod mosquitto;
+mod redis;
 pub mod ringdove;
 
 use std::net::SocketAddr;
@@ -19,6 +21,11 @@ pub const ALL: &[&dyn System] = &[
     &ringdove::Floor::SPINNING,
     &ringdove::Floor::SLEEPING,
     &ringdove::Floor::SYNCED,
+    &redis::Redis::SILENT,
+    &redis::Redis::REPLIES,
+    &redis::Redis::STREAMS,
+    &mosquitto::Mosquitto::QOS0,
+    &mosquitto::Mosquitto::QOS1,
 ];
 
 /// The system of this name.
