@@ -1,9 +1,8 @@
 //! A client of MQTT 3.1.1, at QoS 0 (nothing is acknowledged) or 1 (everything is, both ways).
 
-use std::ops::Range;
 use std::rc::Rc;
 
-use crate::system::{Book, Dialect, Heard, To};
+use crate::system::{Book, Cast, Dialect, Heard, To};
 
 /// Packets, by the upper half of their first byte; the lower half where it is fixed.
 const CONNECT: u8 = 0x10;
@@ -21,31 +20,30 @@ const PROTOCOL: &[u8] = b"\0\x04MQTT\x04\x02\0\0";
 pub struct Topics {
     people: Vec<Vec<u8>>,
     groups: Vec<Vec<u8>>,
-    members: Vec<Range<usize>>,
+    cast: Cast,
     /// 0 or 1.
     qos: u8,
 }
 
 impl Topics {
-    /// Of so many people, and of groups of these.
-    pub fn new(people: usize, groups: &[Range<usize>], qos: u8) -> Self {
+    /// Of these people and their groups.
+    pub fn new(cast: &Cast, qos: u8) -> Self {
         let topic = |kind: char, place: usize| {
             let name = format!("{kind}{place}");
             [&(name.len() as u16).to_be_bytes()[..], name.as_bytes()].concat()
         };
         Self {
-            people: (0..people).map(|place| topic('p', place)).collect(),
-            groups: (0..groups.len()).map(|group| topic('g', group)).collect(),
-            members: groups.to_vec(),
+            people: (0..cast.people).map(|place| topic('p', place)).collect(),
+            groups: (0..cast.groups.len()).map(|group| topic('g', group)).collect(),
+            cast: cast.clone(),
             qos,
         }
     }
 
-    /// What a person reads: the first member of a group only writes to it.
+    /// What a person reads.
     fn read_by(&self, place: usize) -> impl Iterator<Item = &[u8]> {
-        let groups = self.groups.iter().zip(&self.members);
-        let groups = groups.filter(move |(_, members)| members.contains(&place) && members.start != place);
-        std::iter::once(&*self.people[place]).chain(groups.map(|(topic, _)| &**topic))
+        let groups = self.cast.groups_read_by(place).map(|group| &*self.groups[group]);
+        std::iter::once(&*self.people[place]).chain(groups)
     }
 }
 
@@ -193,7 +191,8 @@ mod tests {
     use super::*;
 
     fn client(place: usize, qos: u8) -> Box<dyn Dialect> {
-        Rc::new(Topics::new(4, &[0..4, 1..3], qos)).dialect(place)
+        let cast = Cast { people: 4, groups: vec![0..4, 1..3], ..Cast::default() };
+        Rc::new(Topics::new(&cast, qos)).dialect(place)
     }
 
     #[test]
