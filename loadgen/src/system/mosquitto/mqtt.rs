@@ -79,8 +79,17 @@ fn put_head(out: &mut Vec<u8>, kind: u8, mut len: usize) {
     out.push(len as u8);
 }
 
-/// The first byte of a packet and what it holds, and how many bytes that took; `None`: it is not whole yet.
-fn packet(bytes: &[u8]) -> Result<Option<(usize, u8, &[u8])>, String> {
+/// A packet from the broker.
+struct Packet<'a> {
+    /// Its first byte.
+    kind: u8,
+    body: &'a [u8],
+    /// How many bytes all of it took.
+    used: usize,
+}
+
+/// The first packet; `None`: it is not whole yet.
+fn packet(bytes: &[u8]) -> Result<Option<Packet<'_>>, String> {
     let Some((kind, rest)) = bytes.split_first() else { return Ok(None) };
     let mut len = 0;
     for (place, byte) in rest.iter().enumerate().take(4) {
@@ -89,7 +98,8 @@ fn packet(bytes: &[u8]) -> Result<Option<(usize, u8, &[u8])>, String> {
             if len > PACKET {
                 return Err(format!("a packet of {len} bytes"));
             }
-            return Ok(rest.get(place + 1..place + 1 + len).map(|body| (place + 2 + len, *kind, body)));
+            let body = rest.get(place + 1..place + 1 + len);
+            return Ok(body.map(|body| Packet { kind: *kind, body, used: place + 2 + len }));
         }
     }
     if rest.len() < 4 { Ok(None) } else { Err("a packet without a length".into()) }
@@ -164,7 +174,7 @@ impl Dialect for Client {
     }
 
     fn hear<'a>(&mut self, bytes: &'a [u8], out: &mut Vec<u8>) -> Result<Option<(usize, Heard<'a>)>, String> {
-        let Some((used, kind, body)) = packet(bytes)? else { return Ok(None) };
+        let Some(Packet { kind, body, used }) = packet(bytes)? else { return Ok(None) };
         let heard = match kind {
             CONNACK => match body {
                 [_, 0] => Heard::Nothing,
