@@ -112,6 +112,14 @@ pub struct Cast {
     pub one_way: bool,
 }
 
+impl Cast {
+    /// The groups that the person of this place reads, by their own place.
+    pub fn groups_read_by(&self, place: usize) -> impl Iterator<Item = usize> {
+        let reads = move |members: &Range<usize>| members.contains(&place) && members.start != place;
+        self.groups.iter().enumerate().filter(move |(_, members)| reads(members)).map(|(group, _)| group)
+    }
+}
+
 /// How everyone is called in a system.
 pub trait Book {
     /// The client of one person, who is not connected yet.

@@ -79,6 +79,6 @@ impl System for Mosquitto {
     }
 
     fn prepare(&self, _: &Target, cast: &Cast) -> Result<Box<dyn Book>, String> {
-        Ok(Box::new(Rc::new(Topics::new(cast.people, &cast.groups, self.qos))))
+        Ok(Box::new(Rc::new(Topics::new(cast, self.qos))))
     }
 }

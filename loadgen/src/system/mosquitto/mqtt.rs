@@ -1,9 +1,8 @@
 //! A client of MQTT 3.1.1, at QoS 0 (nothing is acknowledged) or 1 (everything is, both ways).
 
-use std::ops::Range;
 use std::rc::Rc;
 
-use crate::system::{Book, Dialect, Heard, To};
+use crate::system::{Book, Cast, Dialect, Heard, To};
 
 /// Packets, by the upper half of their first byte; the lower half where it is fixed.
 const CONNECT: u8 = 0x10;
@@ -21,31 +20,30 @@ const PROTOCOL: &[u8] = b"\0\x04MQTT\x04\x02\0\0";
 pub struct Topics {
     people: Vec<Vec<u8>>,
     groups: Vec<Vec<u8>>,
-    members: Vec<Range<usize>>,
+    cast: Cast,
     /// 0 or 1.
     qos: u8,
 }
 
 impl Topics {
-    /// Of so many people, and of groups of these.
-    pub fn new(people: usize, groups: &[Range<usize>], qos: u8) -> Self {
+    /// Of these people and their groups.
+    pub fn new(cast: &Cast, qos: u8) -> Self {
         let topic = |kind: char, place: usize| {
             let name = format!("{kind}{place}");
             [&(name.len() as u16).to_be_bytes()[..], name.as_bytes()].concat()
         };
         Self {
-            people: (0..people).map(|place| topic('p', place)).collect(),
-            groups: (0..groups.len()).map(|group| topic('g', group)).collect(),
-            members: groups.to_vec(),
+            people: (0..cast.people).map(|place| topic('p', place)).collect(),
+            groups: (0..cast.groups.len()).map(|group| topic('g', group)).collect(),
+            cast: cast.clone(),
             qos,
         }
     }
 
-    /// What a person reads: the first member of a group only writes to it.
+    /// What a person reads.
     fn read_by(&self, place: usize) -> impl Iterator<Item = &[u8]> {
-        let groups = self.groups.iter().zip(&self.members);
-        let groups = groups.filter(move |(_, members)| members.contains(&place) && members.start != place);
-        std::iter::once(&*self.people[place]).chain(groups.map(|(topic, _)| &**topic))
+        let groups = self.cast.groups_read_by(place).map(|group| &*self.groups[group]);
+        std::iter::once(&*self.people[place]).chain(groups)
     }
 }
 
@@ -81,8 +79,17 @@ fn put_head(out: &mut Vec<u8>, kind: u8, mut len: usize) {
     out.push(len as u8);
 }
 
-/// The first byte of a packet and what it holds, and how many bytes that took; `None`: it is not whole yet.
-fn packet(bytes: &[u8]) -> Result<Option<(usize, u8, &[u8])>, String> {
+/// A packet from the broker.
+struct Packet<'a> {
+    /// Its first byte.
+    kind: u8,
+    body: &'a [u8],
+    /// How many bytes all of it took.
+    used: usize,
+}
+
+/// The first packet; `None`: it is not whole yet.
+fn packet(bytes: &[u8]) -> Result<Option<Packet<'_>>, String> {
     let Some((kind, rest)) = bytes.split_first() else { return Ok(None) };
     let mut len = 0;
     for (place, byte) in rest.iter().enumerate().take(4) {
@@ -91,7 +98,8 @@ fn packet(bytes: &[u8]) -> Result<Option<(usize, u8, &[u8])>, String> {
             if len > PACKET {
                 return Err(format!("a packet of {len} bytes"));
             }
-            return Ok(rest.get(place + 1..place + 1 + len).map(|body| (place + 2 + len, *kind, body)));
+            let body = rest.get(place + 1..place + 1 + len);
+            return Ok(body.map(|body| Packet { kind: *kind, body, used: place + 2 + len }));
         }
     }
     if rest.len() < 4 { Ok(None) } else { Err("a packet without a length".into()) }
@@ -166,7 +174,7 @@ impl Dialect for Client {
     }
 
     fn hear<'a>(&mut self, bytes: &'a [u8], out: &mut Vec<u8>) -> Result<Option<(usize, Heard<'a>)>, String> {
-        let Some((used, kind, body)) = packet(bytes)? else { return Ok(None) };
+        let Some(Packet { kind, body, used }) = packet(bytes)? else { return Ok(None) };
         let heard = match kind {
             CONNACK => match body {
                 [_, 0] => Heard::Nothing,
@@ -193,7 +201,8 @@ mod tests {
     use super::*;
 
     fn client(place: usize, qos: u8) -> Box<dyn Dialect> {
-        Rc::new(Topics::new(4, &[0..4, 1..3], qos)).dialect(place)
+        let cast = Cast { people: 4, groups: vec![0..4, 1..3], ..Cast::default() };
+        Rc::new(Topics::new(&cast, qos)).dialect(place)
     }
 
     #[test]

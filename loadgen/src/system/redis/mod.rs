@@ -128,7 +128,7 @@ impl System for Redis {
             let tag = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_millis() as u64;
             return Ok(Box::new(Rc::new(Streams::new(cast.people, tag))));
         }
-        Ok(Box::new(Rc::new(Channels::new(cast.people, &cast.groups, self.way == Way::Replies))))
+        Ok(Box::new(Rc::new(Channels::new(cast, self.way == Way::Replies))))
     }
 }
 

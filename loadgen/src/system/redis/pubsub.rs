@@ -1,41 +1,38 @@
 //! A client of Redis' pub/sub. In the third version of its protocol one connection reads its channels and publishes.
 
-use std::ops::Range;
 use std::rc::Rc;
 
 use super::resp::{Reply, Walk, put_command, put_head, put_string};
-use crate::system::{Book, Dialect, Heard, To};
+use crate::system::{Book, Cast, Dialect, Heard, To};
 
 /// Everyone's channels: as many commands as there are people and groups, ready but for their text.
 pub struct Channels {
     people: Vec<Vec<u8>>,
     groups: Vec<Vec<u8>>,
-    members: Vec<Range<usize>>,
+    cast: Cast,
     /// Every PUBLISH is answered.
     replies: bool,
 }
 
 impl Channels {
-    /// Of so many people, and of groups of these.
-    pub fn new(people: usize, groups: &[Range<usize>], replies: bool) -> Self {
+    /// Of these people and their groups.
+    pub fn new(cast: &Cast, replies: bool) -> Self {
         let publish = |channel: String| {
             let mut head = Vec::new();
             put_head(&mut head, 3, &[b"PUBLISH", channel.as_bytes()]);
             head
         };
         Self {
-            people: (0..people).map(|place| publish(of_person(place))).collect(),
-            groups: (0..groups.len()).map(|group| publish(of_group(group))).collect(),
-            members: groups.to_vec(),
+            people: (0..cast.people).map(|place| publish(of_person(place))).collect(),
+            groups: (0..cast.groups.len()).map(|group| publish(of_group(group))).collect(),
+            cast: cast.clone(),
             replies,
         }
     }
 
-    /// What a person reads: the first member of a group only writes to it.
+    /// What a person reads.
     fn read_by(&self, place: usize) -> Vec<String> {
-        let reads = |members: &Range<usize>| members.contains(&place) && members.start != place;
-        let groups = self.members.iter().enumerate().filter(|(_, members)| reads(members));
-        std::iter::once(of_person(place)).chain(groups.map(|(group, _)| of_group(group))).collect()
+        std::iter::once(of_person(place)).chain(self.cast.groups_read_by(place).map(of_group)).collect()
     }
 }
 
@@ -110,7 +107,8 @@ mod tests {
     const GREETING: &[u8] = b"%2\r\n$6\r\nserver\r\n$5\r\nredis\r\n$5\r\nproto\r\n:3\r\n";
 
     fn client(place: usize, replies: bool) -> Box<dyn Dialect> {
-        Rc::new(Channels::new(4, &[0..4, 1..3], replies)).dialect(place)
+        let cast = Cast { people: 4, groups: vec![0..4, 1..3], ..Cast::default() };
+        Rc::new(Channels::new(&cast, replies)).dialect(place)
     }
 
     /// Everything that a client makes of these bytes, which come in two parts; and what it says.
@@ -186,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_redis_that_is_too_old_says_so() {
+    fn a_server_that_is_too_old_says_so() {
         let mut client = client(1, false);
         client.hello(&mut Vec::new());
         let refused = client.hear(b"-ERR unknown command `HELLO`\r\n", &mut Vec::new());
