@@ -1,6 +1,7 @@
 //! Systems that a load can be put on, behind one interface: how each is started, and how its clients talk. A further one is one new file with a
 //! [`System`] and a [`Dialect`], and its line in [`ALL`].
 
+pub mod nats;
 pub mod ringdove;
 
 use std::net::SocketAddr;
@@ -19,6 +20,7 @@ pub const ALL: &[&dyn System] = &[
     &ringdove::Floor::SPINNING,
     &ringdove::Floor::SLEEPING,
     &ringdove::Floor::SYNCED,
+    &nats::Nats,
 ];
 
 /// The system of this name.
