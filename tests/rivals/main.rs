@@ -2,6 +2,7 @@
 //! answered. Each rival has a file; names of its tests begin with its own, so that `scripts/test` leaves them out where it is not installed.
 
 mod mosquitto;
+mod nats;
 mod redis;
 
 use std::path::PathBuf;

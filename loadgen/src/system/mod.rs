@@ -2,6 +2,7 @@
 //! [`System`] and a [`Dialect`], and its line in [`ALL`].
 
 mod mosquitto;
+mod nats;
 mod redis;
 pub mod ringdove;
 
@@ -21,6 +22,7 @@ pub const ALL: &[&dyn System] = &[
     &ringdove::Floor::SPINNING,
     &ringdove::Floor::SLEEPING,
     &ringdove::Floor::SYNCED,
+    &nats::Nats,
     &redis::Redis::SILENT,
     &redis::Redis::REPLIES,
     &redis::Redis::STREAMS,

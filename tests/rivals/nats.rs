@@ -1,0 +1,11 @@
+//! NATS: its core and JetStream.
+
+#[test]
+fn nats_core_talks() {
+    super::talks("nats", false);
+}
+
+#[test]
+fn nats_core_fans_out() {
+    super::fans_out("nats");
+}
