@@ -21,6 +21,7 @@ pub const ALL: &[&dyn System] = &[
     &ringdove::Floor::SLEEPING,
     &ringdove::Floor::SYNCED,
     &nats::Nats,
+    &nats::JetStream,
 ];
 
 /// The system of this name.
