@@ -88,6 +88,12 @@ impl Start {
         self
     }
 
+    /// What a report names besides: settings that clients make once it runs.
+    pub fn note(&mut self, settings: String) -> &mut Self {
+        self.settings.push(settings);
+        self
+    }
+
     /// Arguments that mean nothing to anyone later: folders, ports.
     pub fn place(&mut self, arguments: &[&str]) -> &mut Self {
         self.command.args(arguments);

@@ -9,3 +9,13 @@ fn nats_core_talks() {
 fn nats_core_fans_out() {
     super::fans_out("nats");
 }
+
+#[test]
+fn nats_jetstream_talks() {
+    super::talks("jetstream", true);
+}
+
+#[test]
+fn nats_jetstream_fans_out() {
+    super::fans_out("jetstream");
+}

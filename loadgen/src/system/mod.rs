@@ -23,6 +23,7 @@ pub const ALL: &[&dyn System] = &[
     &ringdove::Floor::SLEEPING,
     &ringdove::Floor::SYNCED,
     &nats::Nats,
+    &nats::JetStream,
     &redis::Redis::SILENT,
     &redis::Redis::REPLIES,
     &redis::Redis::STREAMS,

@@ -2,8 +2,11 @@
 //! systems get: it sees that by itself, and runs one of them at a time.
 
 mod client;
+mod door;
 mod frame;
+mod jetstream;
 
+use std::net::SocketAddr;
 use std::rc::Rc;
 
 use super::{Book, Cast, Dialect, System, Target};
@@ -45,11 +48,57 @@ impl System for Nats {
     }
 
     fn start(&self, place: &Place) -> Result<Server, String> {
-        start(place, "", "")
+        let (start, address) = configured(place, "", "")?;
+        start.until_it_listens(place.cores, address)
     }
 
     fn prepare(&self, _: &Target, cast: &Cast) -> Result<Box<dyn Book>, String> {
         Ok(Box::new(Everyone(Rc::new(Subjects::of(cast)))))
+    }
+}
+
+/// NATS with JetStream.
+pub struct JetStream;
+
+/// JetStream's own setting. How often it syncs its files cannot be set in 2.9: that needs 2.10's `sync_interval`.
+const STORE: &str = "jetstream: enabled\n";
+
+impl System for JetStream {
+    fn name(&self) -> &'static str {
+        "jetstream"
+    }
+
+    fn about(&self) -> &'static str {
+        "NATS JetStream: a stream in files; every send is answered once it is written (survives a killed process; files are synced later)"
+    }
+
+    fn answers(&self) -> bool {
+        true
+    }
+
+    fn keeps_for_absent(&self) -> bool {
+        true
+    }
+
+    fn suits(&self, cast: &Cast) -> Result<(), &'static str> {
+        suits(cast)
+    }
+
+    fn version(&self, _: &Place) -> Result<String, String> {
+        version()
+    }
+
+    fn start(&self, place: &Place) -> Result<Server, String> {
+        let (mut start, address) = configured(place, STORE, "store_dir: \"FOLDER\"\n")?;
+        start.note(format!("stream {}", jetstream::stream()));
+        start.note(format!("consumers {}", jetstream::consumer()));
+        start.until_it_listens(place.cores, address)
+    }
+
+    fn prepare(&self, target: &Target, cast: &Cast) -> Result<Box<dyn Book>, String> {
+        let request = jetstream::stream();
+        door::ask(target.address, &format!("$JS.API.STREAM.CREATE.{}", jetstream::STREAM), &request)?;
+        Ok(Box::new(Readers(Rc::new(Subjects::of(cast)))))
     }
 }
 
@@ -62,15 +111,16 @@ fn version() -> Result<String, String> {
     server::version(&server::program("nats-server", "nats-server")?, "--version")
 }
 
-/// Starts the program with these settings and places besides those that all have.
-fn start(place: &Place, settings: &str, places: &str) -> Result<Server, String> {
+/// The program with its configuration, and where it will listen. `settings` and `places` stand in it besides what both variants have;
+/// FOLDER is that of this start.
+fn configured(place: &Place, settings: &str, places: &str) -> Result<(Start, SocketAddr), String> {
     let mut start = Start::new(&server::program("nats-server", "nats-server")?, place)?;
     let address = server::free_address()?;
     let folder = start.folder().display().to_string();
     let places = format!("listen: \"{address}\"\n{places}").replace("FOLDER", &folder);
     let file = start.file("nats.conf", &format!("{SETTINGS}{settings}"), &places)?;
     start.place(&["--config", &file.to_string_lossy()]);
-    start.until_it_listens(place.cores, address)
+    Ok((start, address))
 }
 
 struct Everyone(Rc<Subjects>);
@@ -78,5 +128,13 @@ struct Everyone(Rc<Subjects>);
 impl Book for Everyone {
     fn dialect(&self, place: usize) -> Box<dyn Dialect> {
         Box::new(Client::new(self.0.clone(), place))
+    }
+}
+
+struct Readers(Rc<Subjects>);
+
+impl Book for Readers {
+    fn dialect(&self, place: usize) -> Box<dyn Dialect> {
+        Box::new(jetstream::Client::new(self.0.clone(), place))
     }
 }
