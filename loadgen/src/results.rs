@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// The name of the file in the folder of a comparison.
 pub const FILE: &str = "run.json";
@@ -105,10 +105,13 @@ pub struct Run {
     /// Why this run counts for nothing; empty: it counts.
     pub void: Vec<String>,
     /// How long was measured, behind the warm-up, in seconds.
+    #[serde(deserialize_with = "number")]
     pub measured_s: f64,
     /// Answered sends each second; for a system that answers none, sends that reached all their recipients.
+    #[serde(deserialize_with = "number")]
     pub sends_per_s: f64,
     /// Deliveries each second.
+    #[serde(deserialize_with = "number")]
     pub deliveries_per_s: f64,
     /// Open loop: sends each second that were meant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -123,7 +126,7 @@ pub struct Run {
     /// Latencies.
     pub latencies: Vec<LatencyFigures>,
     /// More figures by name, the unit at its end.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "numbers_by_name")]
     pub figures: BTreeMap<String, f64>,
 }
 
@@ -172,8 +175,10 @@ pub struct Memory {
     /// Resident and its own (no pages of files), in bytes.
     pub rss_anon_bytes: u64,
     /// What `rss_anon_bytes` grew by since before the connections, for each of them.
+    #[serde(deserialize_with = "number")]
     pub process_bytes_per_connection: f64,
     /// What the kernel's memory (slab and socket buffers) grew by on the whole machine, for each connection: both ends of it are here.
+    #[serde(deserialize_with = "number")]
     pub kernel_bytes_per_connection: f64,
 }
 
@@ -187,8 +192,10 @@ pub struct LatencyFigures {
     /// How many.
     pub count: u64,
     /// Percentiles in microseconds by name (`p50`, `p90`, `p99`, `p99.9`, `p99.99`): those with 100 samples or more beyond.
+    #[serde(deserialize_with = "numbers_by_name")]
     pub percentiles_us: BTreeMap<String, f64>,
     /// The longest, in microseconds.
+    #[serde(deserialize_with = "number")]
     pub max_us: f64,
     /// The whole distribution: quantile (0 to 1) and microseconds, in growing order.
     pub spectrum: Vec<(f64, f64)>,
@@ -210,11 +217,13 @@ pub struct Interval {
     /// How many.
     pub count: u64,
     /// Median in microseconds.
+    #[serde(deserialize_with = "number")]
     pub p50_us: f64,
     /// 99th percentile in microseconds; left out with less than 100 samples beyond.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub p99_us: Option<f64>,
     /// The longest in microseconds.
+    #[serde(deserialize_with = "number")]
     pub max_us: f64,
 }
 
@@ -228,6 +237,7 @@ pub struct Verdict {
     /// What has to hold, in words.
     pub bound: String,
     /// ringdove's figure: the median of the rounds.
+    #[serde(deserialize_with = "number")]
     pub ringdove: f64,
     /// The figure beside it: the median of the rounds; left out where the goal is a plain number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -236,9 +246,25 @@ pub struct Verdict {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub beside: Option<String>,
     /// What was judged in each round: ratios, or plain numbers.
+    #[serde(deserialize_with = "numbers")]
     pub rounds: Vec<f64>,
     /// `reached`, `missed`, or `undecided` with its reason.
     pub verdict: String,
+}
+
+/// JSON knows no NaN: it is written as null, and read back as what it was.
+fn number<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or(f64::NAN))
+}
+
+fn numbers<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<f64>, D::Error> {
+    let numbers: Vec<Option<f64>> = Vec::deserialize(from)?;
+    Ok(numbers.into_iter().map(|number| number.unwrap_or(f64::NAN)).collect())
+}
+
+fn numbers_by_name<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, f64>, D::Error> {
+    let numbers: BTreeMap<String, Option<f64>> = BTreeMap::deserialize(from)?;
+    Ok(numbers.into_iter().map(|(name, number)| (name, number.unwrap_or(f64::NAN))).collect())
 }
 
 impl Results {
