@@ -10,6 +10,8 @@ use crate::system::{Dialect, Heard, To};
 
 /// An acknowledgement goes alone after so many entries, and rides along after half of them.
 const ACK_ENTRIES: u64 = 32;
+/// The device that made a group before the load had keys that count from the time too, in milliseconds: the load's are this far ahead of them.
+const KEYS_AHEAD: u64 = 1_000;
 /// Request numbers of sends stay below this: two bytes on the wire, and more than may wait for an answer. It is the number of all other requests.
 const OTHER: u32 = 1 << 14;
 
@@ -46,7 +48,7 @@ pub struct Device {
 impl Device {
     /// The first device of a user.
     pub fn new(names: Rc<Names>, place: usize) -> Self {
-        let key = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_millis() as u64;
+        let key = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_millis() as u64 + KEYS_AHEAD;
         Self {
             names,
             place,
