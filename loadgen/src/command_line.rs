@@ -11,7 +11,7 @@ use crate::load::Load;
 use crate::server::{Cores, Place};
 use crate::stamp::STAMP;
 use crate::system::{self, System};
-use crate::workload::{Circle, Pace};
+use crate::workload::{Circle, Pace, Rates};
 
 /// Load for ringdove and other brokers, and its latency measured honestly.
 #[derive(Debug, Parser)]
@@ -29,6 +29,8 @@ pub enum Command {
     Pair(PairOptions),
     /// Groups: the first member of each writes to all others.
     Fanout(FanoutOptions),
+    /// One to one and groups, while people come and go and are told who is there.
+    Mixed(MixedOptions),
     /// Connections that say nothing: what each of them costs.
     Idle(IdleOptions),
     /// People who connect, sign in with their token, and leave.
@@ -191,6 +193,51 @@ impl FanoutOptions {
     }
 }
 
+/// What is said of a mixed load.
+#[derive(Debug, Args)]
+pub struct MixOptions {
+    /// People who write; a fifth of them come and go, or as many others where nothing is kept for the absent.
+    #[arg(long, default_value_t = 200, value_parser = writers)]
+    people: usize,
+    /// Members of each group, its writer among them.
+    #[arg(long, default_value_t = 20, value_parser = members)]
+    members: usize,
+    /// Bytes of a text.
+    #[arg(long, default_value_t = 64, value_parser = payload)]
+    payload: usize,
+    /// Sends a second, one in five of them to a group.
+    #[arg(long, default_value_t = 10_000.0, value_parser = rate)]
+    rate: f64,
+    /// People who are cut off a second; 0: none.
+    #[arg(long, default_value_t = 20.0, value_parser = reconnects)]
+    reconnects: f64,
+}
+
+impl MixOptions {
+    fn load(&self, name: &'static str) -> Load {
+        let rates = Rates { sends: self.rate, reconnects: self.reconnects };
+        Load::Mixed { people: self.people, members: self.members, payload: self.payload, rates, name }
+    }
+}
+
+/// A mixed load.
+#[derive(Debug, Args)]
+pub struct MixedOptions {
+    /// Who and how much.
+    #[command(flatten)]
+    mix: MixOptions,
+    /// Where and how long.
+    #[command(flatten)]
+    pub run: Run,
+}
+
+impl MixedOptions {
+    /// The load.
+    pub fn load(&self) -> Load {
+        self.mix.load("mixed")
+    }
+}
+
 /// Idle connections.
 #[derive(Debug, Args)]
 pub struct IdleOptions {
@@ -297,6 +344,16 @@ pub fn count(text: &str) -> Result<usize, String> {
 /// A number of members, with one who reads.
 pub fn members(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|count| (2..=100_000).contains(count)).ok_or_else(|| "2 to 100000".into())
+}
+
+/// A number of people who write to each other.
+pub fn writers(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|count| (3..=10_000).contains(count)).ok_or_else(|| "3 to 10000".into())
+}
+
+/// People who are cut off a second.
+pub fn reconnects(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|rate| (0.0..=1e6).contains(rate)).ok_or_else(|| "0 to 1000000".into())
 }
 
 /// Bytes of a text.

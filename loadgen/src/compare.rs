@@ -72,7 +72,7 @@ impl Plan {
                     let place = (turn + round as usize - 1) % self.systems.len();
                     let system = self.systems[place];
                     // what a system cannot do it cannot do the next time either
-                    let attempts = if system.suits(&load.cast()).is_ok() { self.attempts } else { 1 };
+                    let attempts = if system.suits(&load.cast(system)).is_ok() { self.attempts } else { 1 };
                     for attempt in 1..=attempts {
                         let (done, settings) = self.once(load, system);
                         comparison.systems[place].settings = settings;
@@ -101,7 +101,7 @@ impl Plan {
     /// One run on a server of its own.
     fn once(&self, load: &Load, system: &dyn System) -> (Done, Vec<String>) {
         std::thread::sleep(PAUSE);
-        match system.suits(&load.cast()).map_err(str::to_owned).and_then(|()| system.start(&self.place)) {
+        match system.suits(&load.cast(system)).map_err(str::to_owned).and_then(|()| system.start(&self.place)) {
             Ok(server) => {
                 let done = measure::measure(load, system, server.target(), self.timing);
                 (done, server.settings().to_vec())

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use crate::command_line::{PlaceOptions, count, members, payload, rate};
+use crate::command_line::{PlaceOptions, count, members, payload, rate, reconnects, writers};
 use crate::compare::Plan;
 use crate::fleet::Timing;
 use crate::load::Load;
 use crate::system::{self, System};
-use crate::workload::Pace;
+use crate::workload::{Pace, Rates};
 
 /// A kind of load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -21,6 +21,9 @@ pub enum Kind {
     Fanout,
     /// 32 pairs, with 1 and 256 sends at a time that are not over.
     Durable,
+    /// 200 people, 10,000 sends a second, one in five to groups of 20, while 20 people a second are cut off and come back, unless settings
+    /// say otherwise.
+    Mixed,
     /// 1,000 and 10,000 connections that say nothing.
     Idle,
     /// People who connect, sign in and leave.
@@ -69,6 +72,12 @@ pub struct CompareOptions {
     /// Open loop: so many sends a second.
     #[arg(long, value_delimiter = ',', value_parser = rate)]
     rate: Vec<f64>,
+    /// People who write to each other in `mixed`.
+    #[arg(long, value_parser = writers, value_delimiter = ',', default_value = "200")]
+    people: Vec<usize>,
+    /// People who are cut off a second in `mixed`.
+    #[arg(long, value_parser = reconnects, value_delimiter = ',', default_value = "20")]
+    reconnects: Vec<f64>,
     /// Idle connections, and people who sign in.
     #[arg(long, value_delimiter = ',', value_parser = count)]
     connections: Vec<usize>,
@@ -112,6 +121,15 @@ impl CompareOptions {
                     loads.extend(or(&self.members, &[100, 500, 2_000]).into_iter().map(load));
                 }
             }
+            Kind::Mixed => {
+                let rates = self.each(&or(&self.rate, &[10_000.0]), &self.reconnects);
+                let sizes = self.each(&self.people, &or(&self.members, &[20]));
+                for (payload, (sends, reconnects)) in self.each(&self.payload, &rates) {
+                    let rates = Rates { sends, reconnects };
+                    let load = |(people, members)| Load::Mixed { people, members, payload, rates, name: "mixed" };
+                    loads.extend(sizes.iter().copied().map(load));
+                }
+            }
             Kind::Idle => {
                 let load = |connections| Load::Idle { connections };
                 loads.extend(or(&self.connections, &[1_000, 10_000]).into_iter().map(load));
@@ -130,7 +148,8 @@ impl CompareOptions {
         let usual: &[Option<Pace>] = match kind {
             Kind::Pair => &[None, Some(Pace::Rate(50_000.0)), Some(Pace::Window(1_000))],
             Kind::Durable => &[Some(Pace::Window(1)), Some(Pace::Window(256))],
-            Kind::Fanout | Kind::Idle | Kind::SignIn => &[Some(Pace::Window(16))],
+            Kind::Fanout => &[Some(Pace::Window(16))],
+            Kind::Mixed | Kind::Idle | Kind::SignIn => &[],
         };
         or(&said, usual)
     }

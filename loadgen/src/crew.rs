@@ -197,3 +197,33 @@ impl Crew {
         self.people[who].partial.extend_from_slice(rest);
     }
 }
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+    use crate::system::Heard;
+
+    struct Dumb;
+
+    impl Dialect for Dumb {
+        fn hello(&mut self, _: &mut Vec<u8>) {}
+
+        fn send(&mut self, _: &mut Vec<u8>, _: To, _: &[u8]) {}
+
+        fn hear<'a>(&mut self, _: &'a [u8], _: &mut Vec<u8>) -> Result<Option<(usize, Heard<'a>)>, String> {
+            Ok(None)
+        }
+    }
+
+    impl Book for Dumb {
+        fn dialect(&self, _: usize) -> Box<dyn Dialect> {
+            Box::new(Self)
+        }
+    }
+
+    /// So many people who never connect.
+    pub fn nobody_of(people: usize) -> Crew {
+        let registry = mio::Poll::new().unwrap().registry().try_clone().unwrap();
+        Crew::new(([127, 0, 0, 1], 1).into(), registry, &Dumb, people, crate::stamp::STAMP)
+    }
+}

@@ -99,14 +99,14 @@ impl Fleet {
         })
     }
 
-    /// Connects people, a hundred at a time, and waits until all of them have signed in.
+    /// Connects people, a hundred at a time, and waits until all of them have signed in. What they are told of each other is for `workload`.
     ///
     /// # Errors
     /// Somebody is refused, or not answered.
-    pub fn gather(&mut self, who: impl Iterator<Item = usize>) -> Result<(), String> {
+    pub fn gather(&mut self, who: impl Iterator<Item = usize>, workload: &mut dyn Workload) -> Result<(), String> {
         let mut waiting: Vec<usize> = who.collect();
         waiting.reverse();
-        let mut gathering = Gathering { coming: 0, came: 0 };
+        let mut gathering = Gathering { coming: 0, came: 0, workload };
         let mut last = (Instant::now(), 0);
         while !waiting.is_empty() || gathering.coming > 0 {
             while gathering.coming < AT_ONCE
@@ -253,11 +253,18 @@ impl Fleet {
                 Heard::Answered => workload.answered(crew, who, now_ns)?,
                 Heard::Texts(texts) => {
                     texts.iter().try_for_each(|text| workload.delivered(crew, who, text, now_ns))?;
+                    if !crew.person(who).dialect.is_behind() {
+                        workload.caught_up(crew, who, now_ns)?;
+                    }
                 }
                 Heard::Presence { who: contact, online } => workload.presence(who, contact, online)?,
+                Heard::There { who: contacts, first } => workload.there(who, &contacts, first)?,
                 Heard::Ready => {
                     crew.person(who).presence = Presence::Ready;
                     workload.ready(crew, who, now_ns)?;
+                    if !crew.person(who).dialect.is_behind() {
+                        workload.caught_up(crew, who, now_ns)?;
+                    }
                 }
             }
             if self.crew.presence(who) == Presence::Away {
@@ -273,18 +280,27 @@ impl Fleet {
 }
 
 /// Waits for everyone who comes before a load begins.
-struct Gathering {
+struct Gathering<'a> {
     coming: usize,
     came: usize,
+    workload: &'a mut dyn Workload,
 }
 
-impl Workload for Gathering {
+impl Workload for Gathering<'_> {
     fn begin(&mut self, _: &mut Crew, _: u64) {}
 
     fn ready(&mut self, _: &mut Crew, _: usize, _: u64) -> Result<(), String> {
         self.coming -= 1;
         self.came += 1;
         Ok(())
+    }
+
+    fn presence(&mut self, who: usize, contact: usize, online: bool) -> Result<(), String> {
+        self.workload.presence(who, contact, online)
+    }
+
+    fn there(&mut self, who: usize, contacts: &[usize], first: bool) -> Result<(), String> {
+        self.workload.there(who, contacts, first)
     }
 
     fn answered(&mut self, _: &mut Crew, who: usize, _: u64) -> Result<(), String> {

@@ -25,14 +25,15 @@ use clap::Parser;
 use command_line::{Command, CommandLine, PlaceOptions, RelayOptions, Run};
 use compare_options::CompareOptions;
 use load::Load;
+use system::Target;
 use system::ringdove::accounts;
 use system::ringdove::relay::Relay;
-use system::Target;
 
 fn main() -> ExitCode {
     let result = match CommandLine::parse().command {
         Command::Pair(pair) => run(&pair.run, &pair.load()),
         Command::Fanout(fanout) => run(&fanout.run, &fanout.load()),
+        Command::Mixed(mixed) => run(&mixed.run, &mixed.load()),
         Command::Idle(idle) => run(&idle.run, &idle.load()),
         Command::SignIn(sign_in) => run(&sign_in.run, &sign_in.load()),
         Command::Reconnect(reconnect) => reconnect_all(&reconnect),
@@ -68,11 +69,7 @@ fn run(run: &Run, load: &Load) -> Result<(), String> {
 
 /// A server that runs already.
 fn target(run: &Run) -> Target {
-    Target {
-        address: run.addr,
-        admin: Some(run.admin.clone()),
-        pid: run.pid.or_else(|| process::listener(&run.admin)),
-    }
+    Target { address: run.addr, admin: Some(run.admin.clone()), pid: run.pid.or_else(|| process::listener(&run.admin)) }
 }
 
 fn compare(options: &CompareOptions) -> Result<(), String> {

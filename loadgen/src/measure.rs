@@ -95,7 +95,8 @@ fn faults(load: &Load, measured: &Measured, latencies: &[Named]) -> Vec<String> 
     if let Some(missing) = &measured.missing {
         faults.push(format!("lost: {missing}"));
     }
-    for (count, what) in [(measured.all.duplicated, "arrived twice"), (measured.all.reordered, "arrived out of order")] {
+    for (count, what) in [(measured.all.duplicated, "arrived twice"), (measured.all.reordered, "arrived out of order")]
+    {
         if count > 0 {
             faults.push(format!("{count} messages {what}"));
         }

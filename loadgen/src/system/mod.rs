@@ -48,6 +48,11 @@ pub trait System: Sync {
         false
     }
 
+    /// Whether people are told when their contacts come and go.
+    fn tells_presence(&self) -> bool {
+        false
+    }
+
     /// Whether it can do what this cast needs.
     ///
     /// # Errors
@@ -140,6 +145,13 @@ pub enum Heard<'a> {
         /// Whether they are there.
         online: bool,
     },
+    /// Contacts who are there: a page of the list that a client reads when it comes, and whenever it may have missed news.
+    There {
+        /// The contacts' places.
+        who: Vec<usize>,
+        /// The first page: nobody is there but who is named from now on.
+        first: bool,
+    },
 }
 
 /// One client's half of a protocol, without its socket. It outlives connections: after a new [`hello`](Self::hello) it goes on where it was.
@@ -158,6 +170,11 @@ pub trait Dialect {
 
     /// Before something is written, and now and then (`all`): appends acknowledgements that are due.
     fn acknowledge(&mut self, _out: &mut Vec<u8>, _all: bool) {}
+
+    /// Whether it has asked for what it had missed, and does not have all of it yet.
+    fn is_behind(&self) -> bool {
+        false
+    }
 
     /// How often it had to ask for what it had missed.
     fn syncs(&self) -> u64 {

@@ -3,15 +3,20 @@
 mod circle;
 mod fanout;
 mod flow;
+mod known;
+mod mixed;
 mod pair;
 mod reconnect;
+mod roles;
 mod sign_in;
 
 pub use circle::Circle;
 pub use fanout::Fanout;
 pub use flow::Pace;
+pub use mixed::{AWAY_MS, Mixed, Rates, STAYS_AWAY};
 pub use pair::Pair;
 pub use reconnect::reconnect;
+pub use roles::Roles;
 pub use sign_in::SignIn;
 
 use std::time::Instant;
@@ -70,11 +75,27 @@ pub trait Workload {
         Ok(())
     }
 
+    /// `who` is back, and has all that was sent to them meanwhile.
+    ///
+    /// # Errors
+    /// Nobody expects them.
+    fn caught_up(&mut self, _: &mut Crew, _who: usize, _now_ns: u64) -> Result<(), String> {
+        Ok(())
+    }
+
     /// `who` was told that a contact came or went.
     ///
     /// # Errors
     /// It is none of their contacts.
     fn presence(&mut self, _who: usize, _contact: usize, _online: bool) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// `who` was told which contacts are there: the first page of that, or a further one.
+    ///
+    /// # Errors
+    /// One of them is none of their contacts.
+    fn there(&mut self, _who: usize, _contacts: &[usize], _first: bool) -> Result<(), String> {
         Ok(())
     }
 

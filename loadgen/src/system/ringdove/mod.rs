@@ -72,6 +72,10 @@ impl System for Ringdove {
         true
     }
 
+    fn tells_presence(&self) -> bool {
+        true
+    }
+
     fn version(&self, place: &Place) -> Result<String, String> {
         version(&place.broker, "--version").map_err(|why| format!("{why} (say --broker PATH)"))
     }
@@ -176,7 +180,8 @@ fn register(target: &Target, cast: &Cast, users: Vec<User>) -> Result<Box<dyn Bo
     }
     let places: HashMap<u64, usize> = numbers.iter().enumerate().map(|(place, user)| (*user, place)).collect();
     let tokens = users.into_iter().map(|user| user.token).collect();
-    Ok(Box::new(Everyone(Rc::new(Names { users: numbers, tokens, groups, places }))))
+    let watches = cast.circle.is_some();
+    Ok(Box::new(Everyone(Rc::new(Names { users: numbers, tokens, groups, places, watches }))))
 }
 
 struct Everyone(Rc<Names>);
