@@ -11,7 +11,7 @@ use crate::load::Load;
 use crate::server::{Cores, Place};
 use crate::stamp::STAMP;
 use crate::system::{self, System};
-use crate::workload::{Circle, Pace, Rates};
+use crate::workload::{Circle, Pace, Rates, Weather};
 
 /// Load for ringdove and other brokers, and its latency measured honestly.
 #[derive(Debug, Parser)]
@@ -31,6 +31,8 @@ pub enum Command {
     Fanout(FanoutOptions),
     /// One to one and groups, while people come and go and are told who is there.
     Mixed(MixedOptions),
+    /// Everyone loses their connection at once and comes back, while a few go on writing.
+    Storm(StormOptions),
     /// Connections that say nothing: what each of them costs.
     Idle(IdleOptions),
     /// People who connect, sign in with their token, and leave.
@@ -235,6 +237,37 @@ impl MixedOptions {
     /// The load.
     pub fn load(&self) -> Load {
         self.mix.load("mixed")
+    }
+}
+
+/// A storm.
+#[derive(Debug, Args)]
+pub struct StormOptions {
+    /// People who lose their connection, and come back.
+    #[arg(long, default_value_t = 10_000, value_parser = count)]
+    people: usize,
+    /// Pairs who write all the time.
+    #[arg(long, default_value_t = 100, value_parser = count)]
+    pairs: usize,
+    /// Sends a second of all pairs.
+    #[arg(long, default_value_t = 2_000.0, value_parser = rate)]
+    rate: f64,
+    /// How often; each time it is waited until all are back.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    storms: u32,
+    /// Bytes of a text.
+    #[arg(long, default_value_t = 64, value_parser = payload)]
+    payload: usize,
+    /// Where, and how long the calm before is measured.
+    #[command(flatten)]
+    pub run: Run,
+}
+
+impl StormOptions {
+    /// The load.
+    pub fn load(&self) -> Load {
+        let weather = Weather { pairs: self.pairs, rate: self.rate, people: self.people, storms: self.storms };
+        Load::Storm { weather, payload: self.payload }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::compare::Plan;
 use crate::fleet::Timing;
 use crate::load::Load;
 use crate::system::{self, System};
-use crate::workload::{Pace, Rates};
+use crate::workload::{Pace, Rates, Weather};
 
 /// A kind of load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -24,6 +24,8 @@ pub enum Kind {
     /// 200 people, 10,000 sends a second, one in five to groups of 20, while 20 people a second are cut off and come back, unless settings
     /// say otherwise.
     Mixed,
+    /// 10,000 people who lose their connections at once and come back, beside 100 pairs with 2,000 sends a second, unless settings say otherwise.
+    Storm,
     /// 1,000 and 10,000 connections that say nothing.
     Idle,
     /// People who connect, sign in and leave.
@@ -78,7 +80,10 @@ pub struct CompareOptions {
     /// People who are cut off a second in `mixed`.
     #[arg(long, value_parser = reconnects, value_delimiter = ',', default_value = "20")]
     reconnects: Vec<f64>,
-    /// Idle connections, and people who sign in.
+    /// Storms in one run.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    storms: u32,
+    /// People who lose their connections in `storm`, idle connections, and people who sign in.
     #[arg(long, value_delimiter = ',', value_parser = count)]
     connections: Vec<usize>,
     /// Where servers are started.
@@ -130,6 +135,13 @@ impl CompareOptions {
                     loads.extend(sizes.iter().copied().map(load));
                 }
             }
+            Kind::Storm => {
+                let sizes = self.each(&or(&self.pairs, &[100]), &or(&self.connections, &[10_000]));
+                for (payload, rate) in self.each(&self.payload, &or(&self.rate, &[2_000.0])) {
+                    let weather = |(pairs, people)| Weather { pairs, rate, people, storms: self.storms };
+                    loads.extend(sizes.iter().copied().map(|size| Load::Storm { weather: weather(size), payload }));
+                }
+            }
             Kind::Idle => {
                 let load = |connections| Load::Idle { connections };
                 loads.extend(or(&self.connections, &[1_000, 10_000]).into_iter().map(load));
@@ -149,7 +161,7 @@ impl CompareOptions {
             Kind::Pair => &[None, Some(Pace::Rate(50_000.0)), Some(Pace::Window(1_000))],
             Kind::Durable => &[Some(Pace::Window(1)), Some(Pace::Window(256))],
             Kind::Fanout => &[Some(Pace::Window(16))],
-            Kind::Mixed | Kind::Idle | Kind::SignIn => &[],
+            Kind::Mixed | Kind::Storm | Kind::Idle | Kind::SignIn => &[],
         };
         or(&said, usual)
     }

@@ -156,7 +156,7 @@ impl Fleet {
                 }
                 (Some(begin), None) => {
                     let measured = begin.at.elapsed();
-                    if measured >= timing.duration {
+                    if measured >= timing.duration && !workload.is_amid() {
                         to = Some((mark(workload, server)?, server.map(process::memory).transpose()?));
                         workload.measure(false);
                         workload.stop();

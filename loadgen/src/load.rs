@@ -9,7 +9,9 @@ use crate::latency::Named;
 use crate::process;
 use crate::results::Case;
 use crate::system::{Cast, System, Target};
-use crate::workload::{AWAY_MS, Circle, Fanout, Mixed, Pace, Pair, Rates, Roles, STAYS_AWAY, SignIn, Workload};
+use crate::workload::{
+    AWAY_MS, Circle, Fanout, Mixed, Pace, Pair, Rates, Roles, STAYS_AWAY, SignIn, Storm, Weather, Workload,
+};
 
 /// Long enough for what a sign-in leaves behind to settle.
 const SETTLE: Duration = Duration::from_secs(1);
@@ -54,6 +56,13 @@ pub enum Load {
         rates: Rates,
         /// `mixed`; `soak` where it goes on for hours.
         name: &'static str,
+    },
+    /// Everyone loses their connection and comes back, while a few go on writing.
+    Storm {
+        /// Who and how often.
+        weather: Weather,
+        /// Bytes of a text.
+        payload: usize,
     },
     /// Connections that say nothing.
     Idle {
@@ -122,6 +131,16 @@ impl Load {
                     ("presence", format!("{CONTACTS} contacts each, where it is told")),
                 ],
             ),
+            Self::Storm { weather, payload } => (
+                "storm",
+                vec![
+                    ("pairs", weather.pairs.to_string()),
+                    ("payload", payload.to_string()),
+                    ("rate", weather.rate.to_string()),
+                    ("people", weather.people.to_string()),
+                    ("storms", weather.storms.to_string()),
+                ],
+            ),
             Self::Idle { connections } => ("idle", vec![("connections", connections.to_string())]),
             Self::SignIn { people, at_once } => {
                 ("sign-in", vec![("people", people.to_string()), ("at-once", at_once.to_string())])
@@ -145,6 +164,7 @@ impl Load {
                 let circle = self.circle(system);
                 Cast { people: roles.people, groups: roles.groups, circle, one_way: false }
             }
+            Self::Storm { weather, .. } => Cast { people: 2 * weather.pairs + weather.people, ..Cast::default() },
             Self::Idle { connections } => Cast { people: connections, ..Cast::default() },
             Self::SignIn { people, .. } => Cast { people, ..Cast::default() },
         }
@@ -166,13 +186,17 @@ impl Load {
         match *self {
             Self::Pair { pace: Some(Pace::Rate(rate)), .. } | Self::Fanout { pace: Pace::Rate(rate), .. } => Some(rate),
             Self::Mixed { rates, .. } => Some(rates.sends),
+            Self::Storm { weather, .. } => Some(weather.rate),
             _ => None,
         }
     }
 
     fn payload(&self) -> usize {
         match *self {
-            Self::Pair { payload, .. } | Self::Fanout { payload, .. } | Self::Mixed { payload, .. } => payload,
+            Self::Pair { payload, .. }
+            | Self::Fanout { payload, .. }
+            | Self::Mixed { payload, .. }
+            | Self::Storm { payload, .. } => payload,
             Self::Idle { .. } | Self::SignIn { .. } => crate::stamp::STAMP,
         }
     }
@@ -191,7 +215,7 @@ impl Load {
         system.suits(&cast)?;
         let book = system.prepare(target, &cast)?;
         let mut fleet = Fleet::new(target, &*book, cast.people, self.payload())?;
-        let mut workload = self.workload(system);
+        let mut workload = self.workload(system, timing);
         let mut connections = Connections::default();
         if self.gathers() {
             let weighs = matches!(self, Self::Idle { .. });
@@ -220,7 +244,7 @@ impl Load {
         Ok(Outcome { measured, latencies: latencies.map(|named| named.clone()).collect(), figures, connections })
     }
 
-    fn workload(&self, system: &dyn System) -> Box<dyn Workload> {
+    fn workload(&self, system: &dyn System, timing: Timing) -> Box<dyn Workload> {
         let (answers, keeps) = (system.answers(), system.keeps_for_absent());
         match *self {
             Self::Pair { pairs, pace, .. } => Box::new(Pair::new(pairs, answers, pace)),
@@ -229,6 +253,7 @@ impl Load {
                 let roles = Roles::new(people, members, keeps);
                 Box::new(Mixed::new(roles, rates, answers, keeps, self.circle(system)))
             }
+            Self::Storm { weather, .. } => Box::new(Storm::new(weather, timing.duration, answers)),
             Self::Idle { .. } => Box::new(Pair::new(0, answers, Some(Pace::Window(0)))),
             Self::SignIn { at_once, .. } => Box::new(SignIn::new(at_once)),
         }

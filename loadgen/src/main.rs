@@ -34,6 +34,7 @@ fn main() -> ExitCode {
         Command::Pair(pair) => run(&pair.run, &pair.load()),
         Command::Fanout(fanout) => run(&fanout.run, &fanout.load()),
         Command::Mixed(mixed) => run(&mixed.run, &mixed.load()),
+        Command::Storm(storm) => run(&storm.run, &storm.load()),
         Command::Idle(idle) => run(&idle.run, &idle.load()),
         Command::SignIn(sign_in) => run(&sign_in.run, &sign_in.load()),
         Command::Reconnect(reconnect) => reconnect_all(&reconnect),

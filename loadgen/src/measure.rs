@@ -107,14 +107,19 @@ fn faults(load: &Load, measured: &Measured, latencies: &[Named]) -> Vec<String> 
         if over < meant * ON_TIME && meant - over > UNDER_WAY {
             faults.push(format!("late: {:.0} sends/s of {rate:.0} meant", over / seconds));
         }
-        let p99 = |kind: &str| {
-            let named = latencies.iter().find(|named| named.kind == kind);
-            named.map(|named| named.latency.total().value_at_quantile(0.99) as f64 / 1_000.0)
-        };
-        if let (Some(lag), Some(response)) = (p99("lag"), p99("response"))
-            && lag > response * LATENESS
-        {
-            faults.push(format!("late: the load's own lag is {lag:.0} us at p99, of {response:.0} us"));
+        let p99 = |named: &Named| named.latency.total().value_at_quantile(0.99) as f64 / 1_000.0;
+        for sent in latencies.iter().filter(|named| named.kind == "lag") {
+            // `send in the storm` is the lag of `delivery in the storm`
+            let when = sent.of.strip_prefix("send");
+            let of_it = |named: &&Named| named.kind == "response" && named.of.strip_prefix("delivery") == when;
+            let Some(delivery) = latencies.iter().find(of_it) else { continue };
+            let (lag, response) = (p99(sent), p99(delivery));
+            if lag > response * LATENESS {
+                faults.push(format!(
+                    "late: the load's own lag is {lag:.0} us at p99, of {response:.0} us{}",
+                    delivery.of.trim_start_matches("delivery")
+                ));
+            }
         }
     }
     let others = measured.others.0.as_secs_f64() / measured.whole.as_secs_f64();

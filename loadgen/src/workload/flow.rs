@@ -81,6 +81,8 @@ pub struct Arrived {
     pub took_ns: u64,
     /// When it was meant.
     pub meant_ns: u64,
+    /// When it was sent.
+    pub sent_ns: u64,
     /// Its send is over: it was answered, and everyone has it.
     pub over: bool,
 }
@@ -237,7 +239,7 @@ impl Flow {
         if over {
             self.over(stream);
         }
-        Ok(Some(Arrived { stream, took_ns, meant_ns, over }))
+        Ok(Some(Arrived { stream, took_ns, meant_ns, sent_ns, over }))
     }
 
     /// A send of this stream is over: those at the begin that are, are forgotten.

@@ -9,6 +9,7 @@ mod pair;
 mod reconnect;
 mod roles;
 mod sign_in;
+mod storm;
 
 pub use circle::Circle;
 pub use fanout::Fanout;
@@ -18,6 +19,7 @@ pub use pair::Pair;
 pub use reconnect::reconnect;
 pub use roles::Roles;
 pub use sign_in::SignIn;
+pub use storm::{Storm, Weather};
 
 use std::time::Instant;
 
@@ -97,6 +99,11 @@ pub trait Workload {
     /// One of them is none of their contacts.
     fn there(&mut self, _who: usize, _contacts: &[usize], _first: bool) -> Result<(), String> {
         Ok(())
+    }
+
+    /// Whether measuring goes on although its time is over, as something has begun that is not through.
+    fn is_amid(&self) -> bool {
+        false
     }
 
     /// From now on nothing new is sent.
