@@ -29,6 +29,9 @@ pub enum Command {
     Pair(PairOptions),
     /// Groups: the first member of each writes to all others.
     Fanout(FanoutOptions),
+    /// 32 pairs on ringdove at level disk: how many sends are synced a second.
+    #[command(mut_arg("system", |system| system.default_value("ringdove-disk")))]
+    Durable(DurableOptions),
     /// One to one and groups, while people come and go and are told who is there.
     Mixed(MixedOptions),
     /// Everyone loses their connection at once and comes back, while a few go on writing.
@@ -192,6 +195,31 @@ impl FanoutOptions {
     pub fn load(&self) -> Load {
         let pace = self.pace.pace().unwrap_or(Pace::Window(16));
         Load::Fanout { groups: self.groups, members: self.members, payload: self.payload, pace }
+    }
+}
+
+/// Durable sends.
+#[derive(Debug, Args)]
+pub struct DurableOptions {
+    /// How many pairs.
+    #[arg(long, default_value_t = 32, value_parser = count)]
+    pairs: usize,
+    /// Bytes of a text.
+    #[arg(long, default_value_t = 64, value_parser = payload)]
+    payload: usize,
+    /// So many sends at a time that are not over, over all senders.
+    #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    window: u64,
+    /// Where and how long.
+    #[command(flatten)]
+    pub run: Run,
+}
+
+impl DurableOptions {
+    /// The load.
+    pub fn load(&self) -> Load {
+        let pace = Some(Pace::Window(self.window));
+        Load::Pair { pairs: self.pairs, payload: self.payload, pace, name: "durable" }
     }
 }
 
@@ -405,10 +433,20 @@ pub fn rate(text: &str) -> Result<f64, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::{CommandFactory, Parser};
 
     #[test]
     fn the_command_line_is_well_formed() {
         super::CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn what_has_to_be_durable_runs_at_level_disk() {
+        let parse = |words: &[&str]| match super::CommandLine::parse_from(words).command {
+            super::Command::Durable(durable) => durable.run.system.name(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(parse(&["loadgen", "durable"]), "ringdove-disk");
+        assert_eq!(parse(&["loadgen", "durable", "--system", "floor-synced"]), "floor-synced");
     }
 }

@@ -33,6 +33,7 @@ fn main() -> ExitCode {
     let result = match CommandLine::parse().command {
         Command::Pair(pair) => run(&pair.run, &pair.load()),
         Command::Fanout(fanout) => run(&fanout.run, &fanout.load()),
+        Command::Durable(durable) => run(&durable.run, &durable.load()),
         Command::Mixed(mixed) => run(&mixed.run, &mixed.load()),
         Command::Storm(storm) => run(&storm.run, &storm.load()),
         Command::Idle(idle) => run(&idle.run, &idle.load()),
