@@ -36,6 +36,8 @@ pub enum Command {
     Mixed(MixedOptions),
     /// Everyone loses their connection at once and comes back, while a few go on writing.
     Storm(StormOptions),
+    /// Mixed for hours, and at the end what was done against what ringdove counted (ringdove only).
+    Soak(SoakOptions),
     /// Connections that say nothing: what each of them costs.
     Idle(IdleOptions),
     /// People who connect, sign in with their token, and leave.
@@ -265,6 +267,27 @@ impl MixedOptions {
     /// The load.
     pub fn load(&self) -> Load {
         self.mix.load("mixed")
+    }
+}
+
+/// A mixed load for hours.
+#[derive(Debug, Args)]
+pub struct SoakOptions {
+    /// Who and how much.
+    #[command(flatten)]
+    mix: MixOptions,
+    /// A line so often.
+    #[arg(long, default_value = "1m", value_parser = humantime::parse_duration)]
+    pub every: Duration,
+    /// Where and how long.
+    #[command(flatten)]
+    pub run: Run,
+}
+
+impl SoakOptions {
+    /// The load.
+    pub fn load(&self) -> Load {
+        self.mix.load("soak")
     }
 }
 

@@ -73,6 +73,11 @@ impl Crew {
         self.people[who].presence
     }
 
+    /// How many of them may send.
+    pub fn present(&self) -> usize {
+        self.people.iter().filter(|person| person.presence == Presence::Ready).count()
+    }
+
     /// How often anyone had to ask for what they had missed.
     pub fn syncs(&self) -> u64 {
         self.people.iter().map(|person| person.dialect.syncs()).sum()

@@ -39,6 +39,14 @@ pub struct Timing {
     pub spin: Duration,
 }
 
+/// Somebody who looks on while a load runs.
+pub struct Watch<'a> {
+    /// How often, which is also how long the intervals are; `None`: as the length of the run suggests.
+    pub every: Option<Duration>,
+    /// Is shown the load after each interval, with the time since measuring began; its error ends the run.
+    pub look: &'a mut dyn FnMut(&mut dyn Workload, Duration) -> Result<(), String>,
+}
+
 /// What a run came to.
 pub struct Measured {
     /// How long was measured.
@@ -57,6 +65,8 @@ pub struct Measured {
     pub memory: Option<process::Memory>,
     /// How often somebody had to sync.
     pub syncs: u64,
+    /// People who were connected at its end.
+    pub present: u64,
     /// What was missing at the end, in words.
     pub missing: Option<String>,
 }
@@ -136,9 +146,10 @@ impl Fleet {
         timing: Timing,
         server: Option<u32>,
         title: &str,
+        watch: &mut Watch<'_>,
     ) -> Result<Measured, String> {
         let bar = progress_bar(timing, title);
-        let interval = (timing.duration / INTERVALS).max(SHORTEST);
+        let interval = watch.every.unwrap_or_else(|| (timing.duration / INTERVALS).max(SHORTEST));
         let before = process::MachineClocks::read(server)?;
         self.clock = Clock::start();
         let began = Instant::now();
@@ -164,6 +175,7 @@ impl Fleet {
                     } else if measured >= cut {
                         cut_all(workload, measured);
                         cut += interval;
+                        bar.suspend(|| (watch.look)(workload, measured))?;
                     }
                 }
                 (_, Some((end, _))) => {
@@ -196,6 +208,7 @@ impl Fleet {
             whole: began.elapsed(),
             memory,
             syncs: self.crew.syncs(),
+            present: self.crew.present() as u64,
             missing,
         })
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::thread;
 use std::time::Duration;
 
-use crate::fleet::{Fleet, Measured, Timing};
+use crate::fleet::{Fleet, Measured, Timing, Watch};
 use crate::latency::Named;
 use crate::process;
 use crate::results::Case;
@@ -88,7 +88,46 @@ pub struct Outcome {
     pub figures: Vec<(&'static str, f64)>,
     /// Open connections, and what process and kernel took for each.
     pub connections: Connections,
+    /// Why it counts for nothing, as whoever looked on says.
+    pub void: Vec<String>,
 }
+
+/// Somebody who looks on.
+pub trait Onlooker {
+    /// Everyone who has to be is connected, and nothing was sent yet.
+    ///
+    /// # Errors
+    /// It cannot look on.
+    fn gathered(&mut self) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// How often it looks.
+    fn every(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Looks at the load, so long after measuring began.
+    ///
+    /// # Errors
+    /// The run is to end.
+    fn look(&mut self, _: &mut dyn Workload, _: Duration) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// Everything has arrived, or is lost, and whoever is connected still is. Returns why the run counts for nothing.
+    ///
+    /// # Errors
+    /// It cannot look on.
+    fn ended(&mut self, _: &Measured, _: &mut Vec<(&'static str, f64)>) -> Result<Vec<String>, String> {
+        Ok(Vec::new())
+    }
+}
+
+/// Nobody looks on.
+pub struct Nobody;
+
+impl Onlooker for Nobody {}
 
 /// What connections took.
 #[derive(Clone, Copy, Debug, Default)]
@@ -206,11 +245,17 @@ impl Load {
         !matches!(self, Self::SignIn { .. })
     }
 
-    /// Puts it on a server.
+    /// Puts it on a server, and lets somebody look on.
     ///
     /// # Errors
-    /// The system cannot do it, refuses, or a connection broke.
-    pub fn run(&self, system: &dyn System, target: &Target, timing: Timing) -> Result<Outcome, String> {
+    /// The system cannot do it, refuses, or a connection broke; or whoever looks on ends it.
+    pub fn run(
+        &self,
+        system: &dyn System,
+        target: &Target,
+        timing: Timing,
+        onlooker: &mut dyn Onlooker,
+    ) -> Result<Outcome, String> {
         let cast = self.cast(system);
         system.suits(&cast)?;
         let book = system.prepare(target, &cast)?;
@@ -235,13 +280,19 @@ impl Load {
                 kernel: after.1.saturating_sub(before.1),
             };
         }
-        let measured = fleet.run(&mut *workload, timing, target.pid, &self.case().workload)?;
+        onlooker.gathered()?;
+        let every = onlooker.every();
+        let mut look = |workload: &mut dyn Workload, at: Duration| onlooker.look(workload, at);
+        let mut watch = Watch { every, look: &mut look };
+        let measured = fleet.run(&mut *workload, timing, target.pid, &self.case().workload, &mut watch)?;
         let mut figures = workload.figures();
         if measured.syncs > 0 {
             figures.push(("syncs", measured.syncs as f64));
         }
+        // everyone is still there
+        let void = onlooker.ended(&measured, &mut figures)?;
         let latencies = workload.latencies().into_iter().filter(|named| !named.latency.total().is_empty());
-        Ok(Outcome { measured, latencies: latencies.map(|named| named.clone()).collect(), figures, connections })
+        Ok(Outcome { measured, latencies: latencies.map(|named| named.clone()).collect(), figures, connections, void })
     }
 
     fn workload(&self, system: &dyn System, timing: Timing) -> Box<dyn Workload> {

@@ -2,7 +2,7 @@
 
 use crate::fleet::{Measured, Timing};
 use crate::latency::Named;
-use crate::load::{Load, Outcome};
+use crate::load::{Load, Nobody, Onlooker, Outcome};
 use crate::results::{Cpu, LatencyFigures, Memory, Run};
 use crate::system::{System, Target};
 
@@ -25,10 +25,26 @@ pub struct Done {
 
 /// Puts a load on a server. A failure is a run that counts for nothing, and says why.
 pub fn measure(load: &Load, system: &dyn System, target: &Target, timing: Timing) -> Done {
-    match load.run(system, target, timing) {
+    measure_watched(load, system, target, timing, &mut Nobody)
+}
+
+/// Puts a load on a server, and lets somebody look on.
+pub fn measure_watched(
+    load: &Load,
+    system: &dyn System,
+    target: &Target,
+    timing: Timing,
+    onlooker: &mut dyn Onlooker,
+) -> Done {
+    match load.run(system, target, timing, onlooker) {
         Ok(outcome) => done(load, system, outcome),
-        Err(why) => Done { run: Run { void: vec![why], ..empty(load, system) }, latencies: Vec::new() },
+        Err(why) => failed(load, system, why),
     }
+}
+
+/// A run that came to nothing.
+pub fn failed(load: &Load, system: &dyn System, why: String) -> Done {
+    Done { run: Run { void: vec![why], ..empty(load, system) }, latencies: Vec::new() }
 }
 
 /// A run of which nothing is known yet.
@@ -52,8 +68,8 @@ pub fn empty(load: &Load, system: &dyn System) -> Run {
 }
 
 fn done(load: &Load, system: &dyn System, outcome: Outcome) -> Done {
-    let Outcome { measured, latencies, figures, connections } = outcome;
-    let void = faults(load, &measured, &latencies);
+    let Outcome { measured, latencies, figures, connections, void } = outcome;
+    let void = faults(load, &measured, &latencies).into_iter().chain(void).collect();
     let seconds = measured.duration.as_secs_f64();
     let server_s = measured.cpu.server.map(|spent| spent.as_secs_f64());
     let millions = measured.counts.deliveries as f64 / 1e6;

@@ -3,6 +3,7 @@
 
 pub mod ringdove;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -78,7 +79,18 @@ pub trait System: Sync {
     /// # Errors
     /// It refuses.
     fn prepare(&self, target: &Target, cast: &Cast) -> Result<Box<dyn Book>, String>;
+
+    /// What a server that runs has counted by now, by name. Of one that counts nothing: nothing.
+    ///
+    /// # Errors
+    /// It does not say.
+    fn counted(&self, _: &Target, _: &Place) -> Result<Counted, String> {
+        Ok(Counted::new())
+    }
 }
+
+/// A server's own counters, by name.
+pub type Counted = BTreeMap<&'static str, u64>;
 
 impl std::fmt::Debug for dyn System {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -1,6 +1,7 @@
 //! ringdove itself, at each level of durability, and its floor: what speaks ringdove's protocol.
 
 pub mod accounts;
+mod counters;
 mod dialect;
 pub mod relay;
 pub mod signed_in;
@@ -10,7 +11,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::{Book, Cast, Dialect, System, Target};
+use super::{Book, Cast, Counted, Dialect, System, Target};
 use crate::server::{Place, Server, Start, version};
 use accounts::User;
 use dialect::{Device, Names};
@@ -98,6 +99,11 @@ impl System for Ringdove {
             accounts::befriend(door, &users, |place| circle.of(place))?;
         }
         register(target, cast, users)
+    }
+
+    fn counted(&self, target: &Target, place: &Place) -> Result<Counted, String> {
+        let door = target.admin.as_deref().ok_or("say --admin: where is its admin door?")?;
+        counters::counted(door, &place.broker)
     }
 }
 
