@@ -130,6 +130,64 @@ fn the_floor_is_measured_with_the_same_loads() {
     }
 }
 
+/// A figure of a run.
+fn figure(run: &Value, name: &str) -> f64 {
+    run["figures"][name].as_f64().unwrap_or_else(|| panic!("no {name}: {run}"))
+}
+
+/// People are cut off and come back while everyone writes: nothing is missed, nothing comes twice, and everyone knows at the end who is there.
+#[test]
+fn people_come_and_go_on_one_thread_and_on_several() {
+    for flags in [&["--threads", "shared"][..], &["--threads", "dedicated", "--reactors", "2", "--idle", "0"]] {
+        let load = ["mixed", "--people", "40", "--members", "8", "--rate", "400", "--reconnects", "60"];
+        let report = run(flags, &load);
+        // one send in five reaches seven
+        assert!(checked(&report, "deliveries") > 2 * checked(&report, "sends"), "{report}");
+        assert!(figure(&report, "people back") > 0.0);
+        // at the end every second one of the eight who come and go stays away
+        assert_eq!(figure(&report, "people cut off"), figure(&report, "people back") + 4.0);
+        // each of them has 20 contacts, of whom at most the other three are gone too
+        assert!(figure(&report, "presence told") >= 4.0 * 17.0, "{report}");
+        assert!(recorded(&report, "back") > 0 && recorded(&report, "delivery to a group") > 0, "{report}");
+    }
+}
+
+/// Where nothing is kept for the absent, nobody writes to them.
+#[test]
+fn strangers_come_and_go_at_the_floor() {
+    let folder = tempdir().unwrap();
+    let load =
+        ["mixed", "--system", "floor", "--people", "20", "--members", "5", "--rate", "400", "--reconnects", "60"];
+    let mut command = loadgen(&load);
+    command.args(["--start", "--server-core", "0", "--load-core", "0", "--warmup", "50ms", "--duration", "300ms"]);
+    command.arg("--folder").arg(folder.path());
+    let report = found(command, folder.path());
+    assert!(figure(&report, "people back") > 0.0);
+    assert_eq!(figure(&report, "people back"), figure(&report, "people cut off"));
+    assert_eq!(figure(&report, "people nobody writes to"), 4.0);
+}
+
+#[test]
+fn everyone_comes_back_after_a_storm() {
+    let load = ["storm", "--people", "200", "--pairs", "5", "--rate", "300", "--storms", "2"];
+    let report = run(&[], &load);
+    assert_eq!(recorded(&report, "back"), 400, "{report}");
+    assert!(recorded(&report, "delivery calm") > 0 && recorded(&report, "delivery in the storm") > 0, "{report}");
+    assert_eq!(checked(&report, "sends"), checked(&report, "deliveries"));
+    assert!(figure(&report, "all back s") > 0.0);
+}
+
+/// At its end, what was done is what the broker counted.
+#[test]
+fn a_soak_adds_up() {
+    let broker = env!("CARGO_BIN_EXE_ringdove");
+    let mix = ["--people", "40", "--members", "8", "--rate", "300", "--reconnects", "40", "--every", "100ms"];
+    let load: Vec<_> = ["soak", "--broker", broker].into_iter().chain(mix).collect();
+    let report = run(&[], &load);
+    assert_eq!(figure(&report, "counters compared"), 9.0, "{report}");
+    assert!(figure(&report, "people back") > 0.0);
+}
+
 #[test]
 fn a_broker_that_limits_the_rate_is_named() {
     let folder = tempdir().unwrap();

@@ -12,7 +12,7 @@ use crate::measure::OnTime;
 use crate::server::{Cores, Place};
 use crate::stamp::STAMP;
 use crate::system::{self, System};
-use crate::workload::{Circle, Pace};
+use crate::workload::{Circle, Pace, Rates, Weather};
 
 /// Load for ringdove and other brokers, and its latency measured honestly.
 #[derive(Debug, Parser)]
@@ -30,6 +30,15 @@ pub enum Command {
     Pair(PairOptions),
     /// Groups: the first member of each writes to all others.
     Fanout(FanoutOptions),
+    /// 32 pairs on ringdove at level disk: how many sends are synced a second.
+    #[command(mut_arg("system", |system| system.default_value("ringdove-disk")))]
+    Durable(DurableOptions),
+    /// One to one and groups, while people come and go and are told who is there.
+    Mixed(MixedOptions),
+    /// Everyone loses their connection at once and comes back, while a few go on writing.
+    Storm(StormOptions),
+    /// Mixed for hours, and at the end what was done against what ringdove counted (ringdove only).
+    Soak(SoakOptions),
     /// Connections that say nothing: what each of them costs.
     Idle(IdleOptions),
     /// People who connect, sign in with their token, and leave.
@@ -76,7 +85,7 @@ pub struct Run {
     spin: Duration,
     /// Up to which percentile the load has to be on time: its lag at most a tenth of the response.
     #[arg(long, value_enum, default_value = "p99")]
-    pub on_time: OnTime,
+    on_time: OnTime,
     /// Run on this core.
     #[arg(long)]
     pub core: Option<usize>,
@@ -94,7 +103,7 @@ pub struct Run {
 impl Run {
     /// How long.
     pub fn timing(&self) -> Timing {
-        Timing { warm_up: self.warmup, duration: self.duration, spin: self.spin }
+        Timing { warm_up: self.warmup, duration: self.duration, spin: self.spin, on_time: self.on_time }
     }
 }
 
@@ -196,6 +205,128 @@ impl FanoutOptions {
     pub fn load(&self) -> Load {
         let pace = self.pace.pace().unwrap_or(Pace::Window(16));
         Load::Fanout { groups: self.groups, members: self.members, payload: self.payload, pace }
+    }
+}
+
+/// Durable sends.
+#[derive(Debug, Args)]
+pub struct DurableOptions {
+    /// How many pairs.
+    #[arg(long, default_value_t = 32, value_parser = count)]
+    pairs: usize,
+    /// Bytes of a text.
+    #[arg(long, default_value_t = 64, value_parser = payload)]
+    payload: usize,
+    /// So many sends at a time that are not over, over all senders.
+    #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    window: u64,
+    /// Where and how long.
+    #[command(flatten)]
+    pub run: Run,
+}
+
+impl DurableOptions {
+    /// The load.
+    pub fn load(&self) -> Load {
+        let pace = Some(Pace::Window(self.window));
+        Load::Pair { pairs: self.pairs, payload: self.payload, pace, name: "durable" }
+    }
+}
+
+/// What is said of a mixed load.
+#[derive(Debug, Args)]
+pub struct MixOptions {
+    /// People who write; a fifth of them come and go, or as many others where nothing is kept for the absent.
+    #[arg(long, default_value_t = 200, value_parser = writers)]
+    people: usize,
+    /// Members of each group, its writer among them.
+    #[arg(long, default_value_t = 20, value_parser = members)]
+    members: usize,
+    /// Bytes of a text.
+    #[arg(long, default_value_t = 64, value_parser = payload)]
+    payload: usize,
+    /// Sends a second, one in five of them to a group.
+    #[arg(long, default_value_t = 10_000.0, value_parser = rate)]
+    rate: f64,
+    /// People who are cut off a second; 0: none.
+    #[arg(long, default_value_t = 20.0, value_parser = reconnects)]
+    reconnects: f64,
+}
+
+impl MixOptions {
+    fn load(&self, name: &'static str) -> Load {
+        let rates = Rates { sends: self.rate, reconnects: self.reconnects };
+        Load::Mixed { people: self.people, members: self.members, payload: self.payload, rates, name }
+    }
+}
+
+/// A mixed load.
+#[derive(Debug, Args)]
+pub struct MixedOptions {
+    /// Who and how much.
+    #[command(flatten)]
+    mix: MixOptions,
+    /// Where and how long.
+    #[command(flatten)]
+    pub run: Run,
+}
+
+impl MixedOptions {
+    /// The load.
+    pub fn load(&self) -> Load {
+        self.mix.load("mixed")
+    }
+}
+
+/// A mixed load for hours.
+#[derive(Debug, Args)]
+pub struct SoakOptions {
+    /// Who and how much.
+    #[command(flatten)]
+    mix: MixOptions,
+    /// A line so often.
+    #[arg(long, default_value = "1m", value_parser = humantime::parse_duration)]
+    pub every: Duration,
+    /// Where and how long.
+    #[command(flatten)]
+    pub run: Run,
+}
+
+impl SoakOptions {
+    /// The load.
+    pub fn load(&self) -> Load {
+        self.mix.load("soak")
+    }
+}
+
+/// A storm.
+#[derive(Debug, Args)]
+pub struct StormOptions {
+    /// People who lose their connection, and come back.
+    #[arg(long, default_value_t = 10_000, value_parser = count)]
+    people: usize,
+    /// Pairs who write all the time.
+    #[arg(long, default_value_t = 100, value_parser = count)]
+    pairs: usize,
+    /// Sends a second of all pairs.
+    #[arg(long, default_value_t = 2_000.0, value_parser = rate)]
+    rate: f64,
+    /// How often; each time it is waited until all are back.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    storms: u32,
+    /// Bytes of a text.
+    #[arg(long, default_value_t = 64, value_parser = payload)]
+    payload: usize,
+    /// Where, and how long the calm before is measured.
+    #[command(flatten)]
+    pub run: Run,
+}
+
+impl StormOptions {
+    /// The load.
+    pub fn load(&self) -> Load {
+        let weather = Weather { pairs: self.pairs, rate: self.rate, people: self.people, storms: self.storms };
+        Load::Storm { weather, payload: self.payload }
     }
 }
 
@@ -317,6 +448,16 @@ pub fn members(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|count| (2..=100_000).contains(count)).ok_or_else(|| "2 to 100000".into())
 }
 
+/// A number of people who write to each other.
+pub fn writers(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|count| (3..=10_000).contains(count)).ok_or_else(|| "3 to 10000".into())
+}
+
+/// People who are cut off a second.
+pub fn reconnects(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|rate| (0.0..=1e6).contains(rate)).ok_or_else(|| "0 to 1000000".into())
+}
+
 /// Bytes of a text.
 pub fn payload(text: &str) -> Result<usize, String> {
     let right = STAMP..=60_000;
@@ -333,10 +474,20 @@ pub fn rate(text: &str) -> Result<f64, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::{CommandFactory, Parser};
 
     #[test]
     fn the_command_line_is_well_formed() {
         super::CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn what_has_to_be_durable_runs_at_level_disk() {
+        let parse = |words: &[&str]| match super::CommandLine::parse_from(words).command {
+            super::Command::Durable(durable) => durable.run.system.name(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(parse(&["loadgen", "durable"]), "ringdove-disk");
+        assert_eq!(parse(&["loadgen", "durable", "--system", "floor-synced"]), "floor-synced");
     }
 }

@@ -7,7 +7,7 @@ use crate::fleet::Timing;
 use crate::latency::Named;
 use crate::load::Load;
 use crate::machine;
-use crate::measure::{self, Done, OnTime};
+use crate::measure::{self, Done};
 use crate::reports;
 use crate::results::{Comparison, Results, Run, SCHEMA, SystemFacts, Verdict};
 use crate::server::Place;
@@ -25,8 +25,6 @@ pub struct Plan {
     pub attempts: u32,
     /// How long.
     pub timing: Timing,
-    /// Up to where the load has to be on time.
-    pub on_time: OnTime,
     /// Where servers are started.
     pub place: Place,
     /// Where results are kept; `None`: nowhere.
@@ -79,7 +77,7 @@ impl Plan {
                     let place = (turn + round as usize - 1) % self.systems.len();
                     let system = self.systems[place];
                     // what a system cannot do it cannot do the next time either
-                    let attempts = if system.suits(&load.cast()).is_ok() { self.attempts } else { 1 };
+                    let attempts = if system.suits(&load.cast(system)).is_ok() { self.attempts } else { 1 };
                     for attempt in 1..=attempts {
                         let (done, settings) = self.once(load, system);
                         comparison.systems[place].settings = settings;
@@ -109,9 +107,9 @@ impl Plan {
     /// One run on a server of its own.
     fn once(&self, load: &Load, system: &dyn System) -> (Done, Vec<String>) {
         std::thread::sleep(PAUSE);
-        match system.suits(&load.cast()).map_err(str::to_owned).and_then(|()| system.start(&self.place)) {
+        match system.suits(&load.cast(system)).map_err(str::to_owned).and_then(|()| system.start(&self.place)) {
             Ok(server) => {
-                let done = measure::measure(load, system, server.target(), self.timing, self.on_time);
+                let done = measure::measure(load, system, server.target(), self.timing);
                 (done, server.settings().to_vec())
             }
             Err(why) => {

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use crate::command_line::{PlaceOptions, count, members, payload, rate};
+use crate::command_line::{PlaceOptions, count, members, payload, rate, reconnects, writers};
 use crate::compare::Plan;
 use crate::fleet::Timing;
 use crate::goals::{Course, Goal};
 use crate::load::Load;
 use crate::measure::OnTime;
 use crate::system::{self, System};
-use crate::workload::Pace;
+use crate::workload::{Pace, Rates, Weather};
 
 /// A kind of load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -23,6 +23,11 @@ pub enum Kind {
     Fanout,
     /// 32 pairs, with 1 and 256 sends at a time that are not over.
     Durable,
+    /// 200 people, 10,000 sends a second, one in five to groups of 20, while 20 people a second are cut off and come back, unless settings
+    /// say otherwise.
+    Mixed,
+    /// 10,000 people who lose their connections at once and come back, beside 100 pairs with 2,000 sends a second, unless settings say otherwise.
+    Storm,
     /// 1,000 and 10,000 connections that say nothing.
     Idle,
     /// People who connect, sign in and leave.
@@ -74,7 +79,16 @@ pub struct CompareOptions {
     /// Open loop: so many sends a second.
     #[arg(long, value_delimiter = ',', value_parser = rate)]
     rate: Vec<f64>,
-    /// Idle connections, and people who sign in.
+    /// People who write to each other in `mixed`.
+    #[arg(long, value_parser = writers, value_delimiter = ',', default_value = "200")]
+    people: Vec<usize>,
+    /// People who are cut off a second in `mixed`.
+    #[arg(long, value_parser = reconnects, value_delimiter = ',', default_value = "20")]
+    reconnects: Vec<f64>,
+    /// Storms in one run.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    storms: u32,
+    /// People who lose their connections in `storm`, idle connections, and people who sign in.
     #[arg(long, value_delimiter = ',', value_parser = count)]
     connections: Vec<usize>,
     /// Where servers are started.
@@ -91,8 +105,12 @@ impl CompareOptions {
             rounds: self.rounds,
             attempts: self.attempts,
             // the load never sleeps: waking it would be counted as the server's work, and with clients on other machines it is not
-            timing: Timing { warm_up: self.warmup, duration: self.duration, spin: Duration::from_secs(1) },
-            on_time: self.on_time,
+            timing: Timing {
+                warm_up: self.warmup,
+                duration: self.duration,
+                spin: Duration::from_secs(1),
+                on_time: self.on_time,
+            },
             place: self.place.place(),
             out: Some(self.out.clone()),
         }
@@ -118,6 +136,22 @@ impl CompareOptions {
                     loads.extend(or(&self.members, &[100, 500, 2_000]).into_iter().map(load));
                 }
             }
+            Kind::Mixed => {
+                let rates = self.each(&or(&self.rate, &[10_000.0]), &self.reconnects);
+                let sizes = self.each(&self.people, &or(&self.members, &[20]));
+                for (payload, (sends, reconnects)) in self.each(&self.payload, &rates) {
+                    let rates = Rates { sends, reconnects };
+                    let load = |(people, members)| Load::Mixed { people, members, payload, rates, name: "mixed" };
+                    loads.extend(sizes.iter().copied().map(load));
+                }
+            }
+            Kind::Storm => {
+                let sizes = self.each(&or(&self.pairs, &[100]), &or(&self.connections, &[10_000]));
+                for (payload, rate) in self.each(&self.payload, &or(&self.rate, &[2_000.0])) {
+                    let weather = |(pairs, people)| Weather { pairs, rate, people, storms: self.storms };
+                    loads.extend(sizes.iter().copied().map(|size| Load::Storm { weather: weather(size), payload }));
+                }
+            }
             Kind::Idle => {
                 let load = |connections| Load::Idle { connections };
                 loads.extend(or(&self.connections, &[1_000, 10_000]).into_iter().map(load));
@@ -136,7 +170,8 @@ impl CompareOptions {
         let usual: &[Option<Pace>] = match kind {
             Kind::Pair => &[None, Some(Pace::Rate(50_000.0)), Some(Pace::Window(1_000))],
             Kind::Durable => &[Some(Pace::Window(1)), Some(Pace::Window(256))],
-            Kind::Fanout | Kind::Idle | Kind::SignIn => &[Some(Pace::Window(16))],
+            Kind::Fanout => &[Some(Pace::Window(16))],
+            Kind::Mixed | Kind::Storm | Kind::Idle | Kind::SignIn => &[],
         };
         or(&said, usual)
     }
@@ -203,10 +238,13 @@ impl GoalsOptions {
             systems,
             rounds: self.rounds,
             attempts: self.attempts,
-            // the load never sleeps, as in comparisons
-            timing: Timing { warm_up: self.warmup, duration: self.duration, spin: Duration::from_secs(1) },
-            // the goals of open loops are about p50 and p90
-            on_time: OnTime::P90,
+            // the load never sleeps, as in comparisons, and the goals of open loops are about p50 and p90
+            timing: Timing {
+                warm_up: self.warmup,
+                duration: self.duration,
+                spin: Duration::from_secs(1),
+                on_time: OnTime::P90,
+            },
             place,
             out: self.out.clone(),
         };

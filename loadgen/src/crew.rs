@@ -73,6 +73,11 @@ impl Crew {
         self.people[who].presence
     }
 
+    /// How many of them may send.
+    pub fn present(&self) -> usize {
+        self.people.iter().filter(|person| person.presence == Presence::Ready).count()
+    }
+
     /// How often anyone had to ask for what they had missed.
     pub fn syncs(&self) -> u64 {
         self.people.iter().map(|person| person.dialect.syncs()).sum()
@@ -195,5 +200,35 @@ impl Crew {
     /// Keeps the begin of a frame for the next read.
     pub fn keep(&mut self, who: usize, rest: &[u8]) {
         self.people[who].partial.extend_from_slice(rest);
+    }
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+    use crate::system::Heard;
+
+    struct Dumb;
+
+    impl Dialect for Dumb {
+        fn hello(&mut self, _: &mut Vec<u8>) {}
+
+        fn send(&mut self, _: &mut Vec<u8>, _: To, _: &[u8]) {}
+
+        fn hear<'a>(&mut self, _: &'a [u8], _: &mut Vec<u8>) -> Result<Option<(usize, Heard<'a>)>, String> {
+            Ok(None)
+        }
+    }
+
+    impl Book for Dumb {
+        fn dialect(&self, _: usize) -> Box<dyn Dialect> {
+            Box::new(Self)
+        }
+    }
+
+    /// So many people who never connect.
+    pub fn nobody_of(people: usize) -> Crew {
+        let registry = mio::Poll::new().unwrap().registry().try_clone().unwrap();
+        Crew::new(([127, 0, 0, 1], 1).into(), registry, &Dumb, people, crate::stamp::STAMP)
     }
 }

@@ -7,6 +7,7 @@ use mio::{Events, Poll, Token};
 
 use crate::crew::{Crew, Presence};
 use crate::latency::Named;
+use crate::measure::OnTime;
 use crate::process;
 use crate::results::Checked;
 use crate::system::{Book, Heard, Target};
@@ -37,6 +38,16 @@ pub struct Timing {
     pub duration: Duration,
     /// Looks for news so long before it sleeps.
     pub spin: Duration,
+    /// Up to where the load itself has to be on time.
+    pub on_time: OnTime,
+}
+
+/// Somebody who looks on while a load runs.
+pub struct Watch<'a> {
+    /// How often, which is also how long the intervals are; `None`: as the length of the run suggests.
+    pub every: Option<Duration>,
+    /// Is shown the load after each interval, with the time since measuring began; its error ends the run.
+    pub look: &'a mut dyn FnMut(&mut dyn Workload, Duration) -> Result<(), String>,
 }
 
 /// What a run came to.
@@ -59,6 +70,8 @@ pub struct Measured {
     pub memory: Option<process::Memory>,
     /// How often somebody had to sync.
     pub syncs: u64,
+    /// People who were connected at its end.
+    pub present: u64,
     /// What was missing at the end, in words.
     pub missing: Option<String>,
 }
@@ -102,14 +115,14 @@ impl Fleet {
         })
     }
 
-    /// Connects people, a hundred at a time, and waits until all of them have signed in.
+    /// Connects people, a hundred at a time, and waits until all of them have signed in. What they are told of each other is for `workload`.
     ///
     /// # Errors
     /// Somebody is refused, or not answered.
-    pub fn gather(&mut self, who: impl Iterator<Item = usize>) -> Result<(), String> {
+    pub fn gather(&mut self, who: impl Iterator<Item = usize>, workload: &mut dyn Workload) -> Result<(), String> {
         let mut waiting: Vec<usize> = who.collect();
         waiting.reverse();
-        let mut gathering = Gathering { coming: 0, came: 0 };
+        let mut gathering = Gathering { coming: 0, came: 0, workload };
         let mut last = (Instant::now(), 0);
         while !waiting.is_empty() || gathering.coming > 0 {
             while gathering.coming < AT_ONCE
@@ -139,9 +152,10 @@ impl Fleet {
         timing: Timing,
         server: Option<u32>,
         title: &str,
+        watch: &mut Watch<'_>,
     ) -> Result<Measured, String> {
         let bar = progress_bar(timing, title);
-        let interval = (timing.duration / INTERVALS).max(SHORTEST);
+        let interval = watch.every.unwrap_or_else(|| (timing.duration / INTERVALS).max(SHORTEST));
         let before = process::MachineClocks::read(server)?;
         self.clock = Clock::start();
         let began = Instant::now();
@@ -159,7 +173,7 @@ impl Fleet {
                 }
                 (Some(begin), None) => {
                     let measured = begin.at.elapsed();
-                    if measured >= timing.duration {
+                    if measured >= timing.duration && !workload.is_amid() {
                         to = Some((mark(workload, server)?, server.map(process::memory).transpose()?));
                         workload.measure(false);
                         workload.stop();
@@ -167,6 +181,7 @@ impl Fleet {
                     } else if measured >= cut {
                         cut_all(workload, measured);
                         cut += interval;
+                        bar.suspend(|| (watch.look)(workload, measured))?;
                     }
                 }
                 (_, Some((end, _))) => {
@@ -200,6 +215,7 @@ impl Fleet {
             whole: began.elapsed(),
             memory,
             syncs: self.crew.syncs(),
+            present: self.crew.present() as u64,
             missing,
         })
     }
@@ -257,11 +273,18 @@ impl Fleet {
                 Heard::Answered => workload.answered(crew, who, now_ns)?,
                 Heard::Texts(texts) => {
                     texts.iter().try_for_each(|text| workload.delivered(crew, who, text, now_ns))?;
+                    if !crew.person(who).dialect.is_behind() {
+                        workload.caught_up(crew, who, now_ns)?;
+                    }
                 }
                 Heard::Presence { who: contact, online } => workload.presence(who, contact, online)?,
+                Heard::There { who: contacts, first } => workload.there(who, &contacts, first)?,
                 Heard::Ready => {
                     crew.person(who).presence = Presence::Ready;
                     workload.ready(crew, who, now_ns)?;
+                    if !crew.person(who).dialect.is_behind() {
+                        workload.caught_up(crew, who, now_ns)?;
+                    }
                 }
             }
             if self.crew.presence(who) == Presence::Away {
@@ -277,18 +300,27 @@ impl Fleet {
 }
 
 /// Waits for everyone who comes before a load begins.
-struct Gathering {
+struct Gathering<'a> {
     coming: usize,
     came: usize,
+    workload: &'a mut dyn Workload,
 }
 
-impl Workload for Gathering {
+impl Workload for Gathering<'_> {
     fn begin(&mut self, _: &mut Crew, _: u64) {}
 
     fn ready(&mut self, _: &mut Crew, _: usize, _: u64) -> Result<(), String> {
         self.coming -= 1;
         self.came += 1;
         Ok(())
+    }
+
+    fn presence(&mut self, who: usize, contact: usize, online: bool) -> Result<(), String> {
+        self.workload.presence(who, contact, online)
+    }
+
+    fn there(&mut self, who: usize, contacts: &[usize], first: bool) -> Result<(), String> {
+        self.workload.there(who, contacts, first)
     }
 
     fn answered(&mut self, _: &mut Crew, who: usize, _: u64) -> Result<(), String> {

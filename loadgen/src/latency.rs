@@ -7,6 +7,9 @@ use hdrhistogram::Histogram;
 /// Latencies above this are counted as this.
 const LONGEST_NS: u64 = 60_000_000_000;
 
+/// Intervals that are kept: beyond that, each two become one, so that a run of hours takes no more memory than one of minutes.
+const SLICES: usize = 120;
+
 /// What was recorded in one interval of a run.
 #[derive(Clone, Debug)]
 pub struct Slice {
@@ -67,6 +70,24 @@ impl Latency {
         let histogram = std::mem::replace(&mut self.now, histogram());
         self.slices.push(Slice { from: self.from, to: at, histogram });
         self.from = at;
+        if self.slices.len() > SLICES {
+            self.halve();
+        }
+    }
+
+    /// Each two neighbours become one; the last interval stays as it is.
+    fn halve(&mut self) {
+        let mut slices = std::mem::take(&mut self.slices).into_iter();
+        while let Some(mut slice) = slices.next() {
+            if slices.len() > 1
+                && let Some(next) = slices.next()
+            {
+                slice.to = next.to;
+                // all have the same bounds
+                slice.histogram.add(&next.histogram).unwrap_or_else(|error| unreachable!("{error}"));
+            }
+            self.slices.push(slice);
+        }
     }
 
     /// The intervals so far.
@@ -115,6 +136,22 @@ mod tests {
         let total = latency.total();
         assert_eq!(total.len(), 11);
         assert!(total.max() >= LONGEST_NS, "longer ones are counted as the longest");
+    }
+
+    #[test]
+    fn a_long_run_keeps_few_intervals_and_loses_nothing() {
+        let mut latency = Latency::default();
+        for second in 1..=1_000 {
+            latency.record(second);
+            latency.cut(Duration::from_secs(second));
+            let slices = latency.slices();
+            assert!(slices.len() <= SLICES);
+            assert_eq!(slices[slices.len() - 1].histogram.len(), 1, "the last one is what was recorded last");
+        }
+        let slices = latency.slices();
+        assert!(slices.windows(2).all(|two| two[0].to == two[1].from));
+        assert_eq!((slices[0].from, slices[slices.len() - 1].to), (Duration::ZERO, Duration::from_secs(1_000)));
+        assert_eq!(latency.total().len(), 1_000);
     }
 
     #[test]

@@ -4,15 +4,20 @@ use std::collections::BTreeMap;
 use std::thread;
 use std::time::Duration;
 
-use crate::fleet::{Fleet, Measured, Timing};
+use crate::fleet::{Fleet, Measured, Timing, Watch};
 use crate::latency::Named;
 use crate::process;
 use crate::results::Case;
 use crate::system::{Cast, System, Target};
-use crate::workload::{Fanout, Pace, Pair, SignIn, Workload};
+use crate::workload::{
+    AWAY_MS, Circle, Fanout, Mixed, Pace, Pair, Rates, Roles, STAYS_AWAY, SignIn, Storm, Weather, Workload,
+};
 
 /// Long enough for what a sign-in leaves behind to settle.
 const SETTLE: Duration = Duration::from_secs(1);
+
+/// Contacts of each person in a mixed load, where people are told who is there.
+const CONTACTS: usize = 20;
 
 /// A load.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,6 +44,26 @@ pub enum Load {
         /// How much is sent.
         pace: Pace,
     },
+    /// People who write to each other and to groups, come and go, and are told who is there.
+    Mixed {
+        /// How many write.
+        people: usize,
+        /// Members of each group, its writer among them.
+        members: usize,
+        /// Bytes of a text.
+        payload: usize,
+        /// How much happens.
+        rates: Rates,
+        /// `mixed`; `soak` where it goes on for hours.
+        name: &'static str,
+    },
+    /// Everyone loses their connection and comes back, while a few go on writing.
+    Storm {
+        /// Who and how often.
+        weather: Weather,
+        /// Bytes of a text.
+        payload: usize,
+    },
     /// Connections that say nothing.
     Idle {
         /// How many.
@@ -63,7 +88,46 @@ pub struct Outcome {
     pub figures: Vec<(&'static str, f64)>,
     /// Open connections, and what process and kernel took for each.
     pub connections: Connections,
+    /// Why it counts for nothing, as whoever looked on says.
+    pub void: Vec<String>,
 }
+
+/// Somebody who looks on.
+pub trait Onlooker {
+    /// Everyone who has to be is connected, and nothing was sent yet.
+    ///
+    /// # Errors
+    /// It cannot look on.
+    fn gathered(&mut self) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// How often it looks.
+    fn every(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Looks at the load, so long after measuring began.
+    ///
+    /// # Errors
+    /// The run is to end.
+    fn look(&mut self, _: &mut dyn Workload, _: Duration) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// Everything has arrived, or is lost, and whoever is connected still is. Returns why the run counts for nothing.
+    ///
+    /// # Errors
+    /// It cannot look on.
+    fn ended(&mut self, _: &Measured, _: &mut Vec<(&'static str, f64)>) -> Result<Vec<String>, String> {
+        Ok(Vec::new())
+    }
+}
+
+/// Nobody looks on.
+pub struct Nobody;
+
+impl Onlooker for Nobody {}
 
 /// What connections took.
 #[derive(Clone, Copy, Debug, Default)]
@@ -92,6 +156,30 @@ impl Load {
                     pace_words(Some(*pace)),
                 ],
             ),
+            Self::Mixed { people, members, payload, rates, name } => (
+                *name,
+                vec![
+                    ("people", people.to_string()),
+                    ("members", members.to_string()),
+                    ("to-groups", "20 %".to_owned()),
+                    ("payload", payload.to_string()),
+                    ("rate", rates.sends.to_string()),
+                    ("reconnects", rates.reconnects.to_string()),
+                    ("away", format!("one of {STAYS_AWAY} reconnects for {AWAY_MS} ms, the others not at all")),
+                    ("who-reconnects", "members; as many others where nothing is kept for the absent".to_owned()),
+                    ("presence", format!("{CONTACTS} contacts each, where it is told")),
+                ],
+            ),
+            Self::Storm { weather, payload } => (
+                "storm",
+                vec![
+                    ("pairs", weather.pairs.to_string()),
+                    ("payload", payload.to_string()),
+                    ("rate", weather.rate.to_string()),
+                    ("people", weather.people.to_string()),
+                    ("storms", weather.storms.to_string()),
+                ],
+            ),
             Self::Idle { connections } => ("idle", vec![("connections", connections.to_string())]),
             Self::SignIn { people, at_once } => {
                 ("sign-in", vec![("people", people.to_string()), ("at-once", at_once.to_string())])
@@ -101,8 +189,8 @@ impl Load {
         Case { workload: workload.to_owned(), settings }
     }
 
-    /// Who takes part.
-    pub fn cast(&self) -> Cast {
+    /// Who takes part on this system.
+    pub fn cast(&self, system: &dyn System) -> Cast {
         match *self {
             Self::Pair { pairs, pace, .. } => Cast { people: 2 * pairs, one_way: pace.is_some(), ..Cast::default() },
             Self::Fanout { groups, members, .. } => Cast {
@@ -110,8 +198,25 @@ impl Load {
                 groups: (0..groups).map(|group| group * members..(group + 1) * members).collect(),
                 ..Cast::default()
             },
+            Self::Mixed { people, members, .. } => {
+                let roles = Roles::new(people, members, system.keeps_for_absent());
+                let circle = self.circle(system);
+                Cast { people: roles.people, groups: roles.groups, circle, one_way: false }
+            }
+            Self::Storm { weather, .. } => Cast { people: 2 * weather.pairs + weather.people, ..Cast::default() },
             Self::Idle { connections } => Cast { people: connections, ..Cast::default() },
             Self::SignIn { people, .. } => Cast { people, ..Cast::default() },
+        }
+    }
+
+    /// Who has whom as a contact.
+    fn circle(&self, system: &dyn System) -> Option<Circle> {
+        match *self {
+            Self::Mixed { people, members, .. } if system.tells_presence() => {
+                let roles = Roles::new(people, members, system.keeps_for_absent());
+                Some(Circle::new(roles.people, CONTACTS))
+            }
+            _ => None,
         }
     }
 
@@ -119,13 +224,18 @@ impl Load {
     pub fn offered(&self) -> Option<f64> {
         match *self {
             Self::Pair { pace: Some(Pace::Rate(rate)), .. } | Self::Fanout { pace: Pace::Rate(rate), .. } => Some(rate),
+            Self::Mixed { rates, .. } => Some(rates.sends),
+            Self::Storm { weather, .. } => Some(weather.rate),
             _ => None,
         }
     }
 
     fn payload(&self) -> usize {
         match *self {
-            Self::Pair { payload, .. } | Self::Fanout { payload, .. } => payload,
+            Self::Pair { payload, .. }
+            | Self::Fanout { payload, .. }
+            | Self::Mixed { payload, .. }
+            | Self::Storm { payload, .. } => payload,
             Self::Idle { .. } | Self::SignIn { .. } => crate::stamp::STAMP,
         }
     }
@@ -135,15 +245,22 @@ impl Load {
         !matches!(self, Self::SignIn { .. })
     }
 
-    /// Puts it on a server.
+    /// Puts it on a server, and lets somebody look on.
     ///
     /// # Errors
-    /// The system cannot do it, refuses, or a connection broke.
-    pub fn run(&self, system: &dyn System, target: &Target, timing: Timing) -> Result<Outcome, String> {
-        let cast = self.cast();
+    /// The system cannot do it, refuses, or a connection broke; or whoever looks on ends it.
+    pub fn run(
+        &self,
+        system: &dyn System,
+        target: &Target,
+        timing: Timing,
+        onlooker: &mut dyn Onlooker,
+    ) -> Result<Outcome, String> {
+        let cast = self.cast(system);
         system.suits(&cast)?;
         let book = system.prepare(target, &cast)?;
         let mut fleet = Fleet::new(target, &*book, cast.people, self.payload())?;
+        let mut workload = self.workload(system, timing);
         let mut connections = Connections::default();
         if self.gathers() {
             let weighs = matches!(self, Self::Idle { .. });
@@ -155,7 +272,7 @@ impl Load {
                 Ok((own.anonymous, process::kernel_memory()?))
             };
             let before = weigh()?;
-            fleet.gather(0..cast.people)?;
+            fleet.gather(0..cast.people, &mut *workload)?;
             let after = weigh()?;
             connections = Connections {
                 count: cast.people as u64,
@@ -163,20 +280,34 @@ impl Load {
                 kernel: after.1.saturating_sub(before.1),
             };
         }
-        let answers = system.answers();
-        let mut workload: Box<dyn Workload> = match *self {
-            Self::Pair { pairs, pace, .. } => Box::new(Pair::new(pairs, answers, pace)),
-            Self::Fanout { groups, members, pace, .. } => Box::new(Fanout::new(groups, members, answers, pace)),
-            Self::Idle { .. } => Box::new(Pair::new(0, answers, Some(Pace::Window(0)))),
-            Self::SignIn { at_once, .. } => Box::new(SignIn::new(at_once)),
-        };
-        let measured = fleet.run(&mut *workload, timing, target.pid, &self.case().workload)?;
+        onlooker.gathered()?;
+        let every = onlooker.every();
+        let mut look = |workload: &mut dyn Workload, at: Duration| onlooker.look(workload, at);
+        let mut watch = Watch { every, look: &mut look };
+        let measured = fleet.run(&mut *workload, timing, target.pid, &self.case().workload, &mut watch)?;
         let mut figures = workload.figures();
         if measured.syncs > 0 {
             figures.push(("syncs", measured.syncs as f64));
         }
+        // everyone is still there
+        let void = onlooker.ended(&measured, &mut figures)?;
         let latencies = workload.latencies().into_iter().filter(|named| !named.latency.total().is_empty());
-        Ok(Outcome { measured, latencies: latencies.map(|named| named.clone()).collect(), figures, connections })
+        Ok(Outcome { measured, latencies: latencies.map(|named| named.clone()).collect(), figures, connections, void })
+    }
+
+    fn workload(&self, system: &dyn System, timing: Timing) -> Box<dyn Workload> {
+        let (answers, keeps) = (system.answers(), system.keeps_for_absent());
+        match *self {
+            Self::Pair { pairs, pace, .. } => Box::new(Pair::new(pairs, answers, pace)),
+            Self::Fanout { groups, members, pace, .. } => Box::new(Fanout::new(groups, members, answers, pace)),
+            Self::Mixed { people, members, rates, .. } => {
+                let roles = Roles::new(people, members, keeps);
+                Box::new(Mixed::new(roles, rates, answers, keeps, self.circle(system)))
+            }
+            Self::Storm { weather, .. } => Box::new(Storm::new(weather, timing.duration, answers)),
+            Self::Idle { .. } => Box::new(Pair::new(0, answers, Some(Pace::Window(0)))),
+            Self::SignIn { at_once, .. } => Box::new(SignIn::new(at_once)),
+        }
     }
 }
 

@@ -15,6 +15,7 @@ mod process;
 mod reports;
 mod results;
 mod server;
+mod soak;
 mod stamp;
 mod system;
 mod verdict;
@@ -24,9 +25,11 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
-use command_line::{Command, CommandLine, PlaceOptions, RelayOptions, Run};
+use command_line::{Command, CommandLine, PlaceOptions, RelayOptions, Run, SoakOptions};
 use compare_options::{CompareOptions, GoalsOptions};
 use load::Load;
+use measure::Done;
+use soak::Soak;
 use system::Target;
 use system::ringdove::accounts;
 use system::ringdove::relay::Relay;
@@ -35,6 +38,10 @@ fn main() -> ExitCode {
     let result = match CommandLine::parse().command {
         Command::Pair(pair) => run(&pair.run, &pair.load()),
         Command::Fanout(fanout) => run(&fanout.run, &fanout.load()),
+        Command::Durable(durable) => run(&durable.run, &durable.load()),
+        Command::Mixed(mixed) => run(&mixed.run, &mixed.load()),
+        Command::Storm(storm) => run(&storm.run, &storm.load()),
+        Command::Soak(options) => soak(&options),
         Command::Idle(idle) => run(&idle.run, &idle.load()),
         Command::SignIn(sign_in) => run(&sign_in.run, &sign_in.load()),
         Command::Reconnect(reconnect) => reconnect_all(&reconnect),
@@ -56,12 +63,31 @@ fn main() -> ExitCode {
 
 /// Puts a load on a server that runs already, or on one that is started for it.
 fn run(run: &Run, load: &Load) -> Result<(), String> {
+    run_on(run, |target| measure::measure(load, run.system, target, run.timing()))
+}
+
+/// A mixed load for hours.
+fn soak(options: &SoakOptions) -> Result<(), String> {
+    let (run, load) = (&options.run, options.load());
+    let timing = run.timing();
+    run_on(run, |target| {
+        let times = (options.every, timing.duration);
+        let soak = Soak::new(run.system, target, run.place.place(), times, &load);
+        match soak {
+            Ok(mut soak) => measure::measure_watched(&load, run.system, target, timing, &mut soak),
+            Err(why) => measure::failed(&load, run.system, why),
+        }
+    })
+}
+
+/// Does something with a server that runs already, or with one that is started for it, and says what it came to.
+fn run_on(run: &Run, measure: impl FnOnce(&Target) -> Done) -> Result<(), String> {
     let server = if run.start { Some(run.system.start(&run.place.place())?) } else { None };
     let target = server.as_ref().map_or_else(|| target(run), |server| server.target().clone());
     if let Some(core) = run.core {
         process::pin(core)?;
     }
-    let done = measure::measure(load, run.system, &target, run.timing(), run.on_time);
+    let done = measure(&target);
     drop(server);
     print!("{}", reports::table(&done.run));
     if let Some(path) = &run.json {

@@ -6,7 +6,7 @@ use clap::ValueEnum;
 
 use crate::fleet::{Measured, Timing};
 use crate::latency::Named;
-use crate::load::{Load, Outcome};
+use crate::load::{Load, Nobody, Onlooker, Outcome};
 use crate::results::{Cpu, LatencyFigures, Memory, Run};
 use crate::system::{System, Target};
 
@@ -51,14 +51,30 @@ pub struct Done {
 }
 
 /// Puts a load on a server. A failure is a run that counts for nothing, and says why.
-pub fn measure(load: &Load, system: &dyn System, target: &Target, timing: Timing, on_time: OnTime) -> Done {
-    match load.run(system, target, timing) {
-        Ok(outcome) => done(load, system, outcome, on_time),
-        Err(why) => Done {
-            run: Run { void: vec![why], ..empty(load, system) },
-            latencies: Vec::new(),
-            measured_from: SystemTime::now(),
-        },
+pub fn measure(load: &Load, system: &dyn System, target: &Target, timing: Timing) -> Done {
+    measure_watched(load, system, target, timing, &mut Nobody)
+}
+
+/// Puts a load on a server, and lets somebody look on.
+pub fn measure_watched(
+    load: &Load,
+    system: &dyn System,
+    target: &Target,
+    timing: Timing,
+    onlooker: &mut dyn Onlooker,
+) -> Done {
+    match load.run(system, target, timing, onlooker) {
+        Ok(outcome) => done(load, system, outcome, timing.on_time),
+        Err(why) => failed(load, system, why),
+    }
+}
+
+/// A run that came to nothing.
+pub fn failed(load: &Load, system: &dyn System, why: String) -> Done {
+    Done {
+        run: Run { void: vec![why], ..empty(load, system) },
+        latencies: Vec::new(),
+        measured_from: SystemTime::now(),
     }
 }
 
@@ -83,8 +99,8 @@ pub fn empty(load: &Load, system: &dyn System) -> Run {
 }
 
 fn done(load: &Load, system: &dyn System, outcome: Outcome, on_time: OnTime) -> Done {
-    let Outcome { measured, latencies, figures, connections } = outcome;
-    let void = faults(load, &measured, &latencies, on_time);
+    let Outcome { measured, latencies, figures, connections, void } = outcome;
+    let void = faults(load, &measured, &latencies, on_time).into_iter().chain(void).collect();
     let seconds = measured.duration.as_secs_f64();
     let server_s = measured.cpu.server.map(|spent| spent.as_secs_f64());
     let millions = measured.counts.deliveries as f64 / 1e6;
@@ -139,14 +155,19 @@ fn faults(load: &Load, measured: &Measured, latencies: &[Named], on_time: OnTime
             faults.push(format!("late: {:.0} sends/s of {rate:.0} meant", over / seconds));
         }
         let (name, quantile) = on_time.quantile();
-        let at = |kind: &str| {
-            let named = latencies.iter().find(|named| named.kind == kind);
-            named.map(|named| named.latency.total().value_at_quantile(quantile) as f64 / 1_000.0)
-        };
-        if let (Some(lag), Some(response)) = (at("lag"), at("response"))
-            && lag > response * LATENESS
-        {
-            faults.push(format!("late: the load's own lag is {lag:.1} us at {name}, of {response:.1} us"));
+        let at = |named: &Named| named.latency.total().value_at_quantile(quantile) as f64 / 1_000.0;
+        for sent in latencies.iter().filter(|named| named.kind == "lag") {
+            // `send in the storm` is the lag of `delivery in the storm`
+            let when = sent.of.strip_prefix("send");
+            let of_it = |named: &&Named| named.kind == "response" && named.of.strip_prefix("delivery") == when;
+            let Some(delivery) = latencies.iter().find(of_it) else { continue };
+            let (lag, response) = (at(sent), at(delivery));
+            if lag > response * LATENESS {
+                faults.push(format!(
+                    "late: the load's own lag is {lag:.1} us at {name}, of {response:.1} us{}",
+                    delivery.of.trim_start_matches("delivery")
+                ));
+            }
         }
     }
     let others = measured.others.0.as_secs_f64() / measured.whole.as_secs_f64();

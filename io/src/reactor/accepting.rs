@@ -17,6 +17,9 @@ use crate::mailbox::{Letter, Mailbox};
 
 /// Sockets that one turn accepts at most.
 const ACCEPTS: usize = 64;
+/// Sockets that may wait to be accepted: as many as the kernel allows (`net.core.somaxconn`, 4096 by default). Of mio's 128 a restart or a
+/// lost uplink, after which everyone comes back at once, leaves most to find the door shut and to knock again a second later, or three.
+const BACKLOG: i32 = 4_096;
 /// After a failure such as "no file descriptor left", the listener is left alone for so many milliseconds.
 const PAUSE_MS: u64 = 200;
 /// The operator's connections at a time.
@@ -36,6 +39,8 @@ impl Doors {
     /// As the system says: `AddrInUse` if the port is taken or another process listens on the socket file.
     pub fn open(address: SocketAddr, admin: Option<&Path>) -> io::Result<Self> {
         let tcp = TcpListener::bind(address)?;
+        // a listener that listens again only changes its bound
+        rustix::net::listen(&tcp, BACKLOG)?;
         let admin = admin.map(|path| open_admin(path).map(|door| (door, path.to_owned()))).transpose()?;
         Ok(Self { tcp, admin })
     }

@@ -6,6 +6,7 @@ mod nats;
 mod redis;
 pub mod ringdove;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -58,6 +59,11 @@ pub trait System: Sync {
         false
     }
 
+    /// Whether people are told when their contacts come and go.
+    fn tells_presence(&self) -> bool {
+        false
+    }
+
     /// Whether it can do what this cast needs.
     ///
     /// # Errors
@@ -83,7 +89,18 @@ pub trait System: Sync {
     /// # Errors
     /// It refuses.
     fn prepare(&self, target: &Target, cast: &Cast) -> Result<Box<dyn Book>, String>;
+
+    /// What a server that runs has counted by now, by name. Of one that counts nothing: nothing.
+    ///
+    /// # Errors
+    /// It does not say.
+    fn counted(&self, _: &Target, _: &Place) -> Result<Counted, String> {
+        Ok(Counted::new())
+    }
 }
+
+/// A server's own counters, by name.
+pub type Counted = BTreeMap<&'static str, u64>;
 
 impl std::fmt::Debug for dyn System {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -158,6 +175,13 @@ pub enum Heard<'a> {
         /// Whether they are there.
         online: bool,
     },
+    /// Contacts who are there: a page of the list that a client reads when it comes, and whenever it may have missed news.
+    There {
+        /// The contacts' places.
+        who: Vec<usize>,
+        /// The first page: nobody is there but who is named from now on.
+        first: bool,
+    },
 }
 
 /// One client's half of a protocol, without its socket. It outlives connections: after a new [`hello`](Self::hello) it goes on where it was.
@@ -176,6 +200,11 @@ pub trait Dialect {
 
     /// Before something is written, and now and then (`all`): appends acknowledgements that are due.
     fn acknowledge(&mut self, _out: &mut Vec<u8>, _all: bool) {}
+
+    /// Whether it has asked for what it had missed, and does not have all of it yet.
+    fn is_behind(&self) -> bool {
+        false
+    }
 
     /// How often it had to ask for what it had missed.
     fn syncs(&self) -> u64 {

@@ -81,6 +81,8 @@ pub struct Arrived {
     pub took_ns: u64,
     /// When it was meant.
     pub meant_ns: u64,
+    /// When it was sent.
+    pub sent_ns: u64,
     /// Its send is over: it was answered, and everyone has it.
     pub over: bool,
 }
@@ -237,7 +239,7 @@ impl Flow {
         if over {
             self.over(stream);
         }
-        Ok(Some(Arrived { stream, took_ns, meant_ns, over }))
+        Ok(Some(Arrived { stream, took_ns, meant_ns, sent_ns, over }))
     }
 
     /// A send of this stream is over: those at the begin that are, are forgotten.
@@ -273,9 +275,10 @@ impl Flow {
         (unanswered as u64, open.map(|open| u64::from(open.recipients)).sum())
     }
 
-    /// Whether a person's sends are all over.
-    pub fn is_idle(&self, who: usize) -> bool {
-        self.owed[who].is_empty() && self.streams.iter().all(|stream| stream.sender != who || stream.open.is_empty())
+    /// Whether nothing that a person sent is lost if they are cut off now: it was answered or, where nothing is, has arrived.
+    pub fn is_settled(&self, who: usize) -> bool {
+        let is_over = |stream: &Stream| stream.sender != who || stream.open.is_empty();
+        self.owed[who].is_empty() && (self.answers || self.streams.iter().all(is_over))
     }
 
     /// What has not arrived or was not answered, in words.

@@ -3,16 +3,23 @@
 mod circle;
 mod fanout;
 mod flow;
+mod known;
+mod mixed;
 mod pair;
 mod reconnect;
+mod roles;
 mod sign_in;
+mod storm;
 
 pub use circle::Circle;
 pub use fanout::Fanout;
 pub use flow::Pace;
+pub use mixed::{AWAY_MS, Mixed, Rates, STAYS_AWAY};
 pub use pair::Pair;
 pub use reconnect::reconnect;
+pub use roles::Roles;
 pub use sign_in::SignIn;
+pub use storm::{Storm, Weather};
 
 use std::time::Instant;
 
@@ -70,12 +77,33 @@ pub trait Workload {
         Ok(())
     }
 
+    /// `who` is back, and has all that was sent to them meanwhile.
+    ///
+    /// # Errors
+    /// Nobody expects them.
+    fn caught_up(&mut self, _: &mut Crew, _who: usize, _now_ns: u64) -> Result<(), String> {
+        Ok(())
+    }
+
     /// `who` was told that a contact came or went.
     ///
     /// # Errors
     /// It is none of their contacts.
     fn presence(&mut self, _who: usize, _contact: usize, _online: bool) -> Result<(), String> {
         Ok(())
+    }
+
+    /// `who` was told which contacts are there: the first page of that, or a further one.
+    ///
+    /// # Errors
+    /// One of them is none of their contacts.
+    fn there(&mut self, _who: usize, _contacts: &[usize], _first: bool) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// Whether measuring goes on although its time is over, as something has begun that is not through.
+    fn is_amid(&self) -> bool {
+        false
     }
 
     /// From now on nothing new is sent.

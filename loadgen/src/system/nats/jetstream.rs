@@ -195,7 +195,7 @@ mod tests {
 
     /// The second of three, who reads their own subject and that of a group.
     fn client() -> Client {
-        let cast = Cast { people: 3, groups: vec![0..3], ..Cast::default() };
+        let cast = Cast { people: 3, groups: std::iter::once(0..3).collect(), ..Cast::default() };
         Client::new(Rc::new(Subjects::of(&cast)), 1)
     }
 

@@ -32,10 +32,10 @@ pub struct User {
 }
 
 /// The admin door of a running ringdove.
-struct Door(UnixStream);
+pub(super) struct Door(UnixStream);
 
 impl Door {
-    fn open(path: &Path) -> Result<Self, String> {
+    pub(super) fn open(path: &Path) -> Result<Self, String> {
         let socket = UnixStream::connect(path).map_err(|error| {
             format!("{}: {error} (is ringdove running, and is this its data folder? say --admin PATH)", path.display())
         })?;
@@ -43,7 +43,7 @@ impl Door {
         Ok(Self(socket))
     }
 
-    fn ask(&mut self, request: Request) -> Result<Option<Body>, String> {
+    pub(super) fn ask(&mut self, request: Request) -> Result<Option<Body>, String> {
         let mut bytes = Vec::new();
         put_message(&mut bytes, &AdminFrame { id: 1, request: Some(request) });
         self.0.write_all(&bytes).map_err(|error| error.to_string())?;

@@ -10,6 +10,8 @@ use crate::system::{Dialect, Heard, To};
 
 /// An acknowledgement goes alone after so many entries, and rides along after half of them.
 const ACK_ENTRIES: u64 = 32;
+/// The device that made a group before the load had keys that count from the time too, in milliseconds: the load's are this far ahead of them.
+const KEYS_AHEAD: u64 = 1_000;
 /// Request numbers of sends stay below this: two bytes on the wire, and more than may wait for an answer. It is the number of all other requests.
 const OTHER: u32 = 1 << 14;
 
@@ -23,6 +25,8 @@ pub struct Names {
     pub groups: Vec<u64>,
     /// Places, by user.
     pub places: HashMap<u64, usize>,
+    /// Whether people want to know which of their contacts are there.
+    pub watches: bool,
 }
 
 /// A device.
@@ -41,12 +45,24 @@ pub struct Device {
     known: bool,
     syncing: bool,
     syncs: u64,
+    listing: Listing,
+}
+
+/// The list of contacts who are there, which is read page by page.
+#[derive(Clone, Copy, Debug, Default)]
+struct Listing {
+    /// A page is on its way.
+    asked: bool,
+    /// It is the first one.
+    first: bool,
+    /// Something may have been left out since it was asked for: it is to be read again.
+    again: bool,
 }
 
 impl Device {
     /// The first device of a user.
     pub fn new(names: Rc<Names>, place: usize) -> Self {
-        let key = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_millis() as u64;
+        let key = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_millis() as u64 + KEYS_AHEAD;
         Self {
             names,
             place,
@@ -59,6 +75,7 @@ impl Device {
             known: false,
             syncing: false,
             syncs: 0,
+            listing: Listing::default(),
         }
     }
 
@@ -83,6 +100,42 @@ impl Device {
             let request = Some(Request::Sync(v1::Sync { since: self.version, limit: 0 }));
             put_message(out, &v1::ClientFrame { id: OTHER, ack: 0, request });
         }
+    }
+
+    /// Asks which contacts are there, if anyone wants to know.
+    fn ask_who_is_there(&mut self, out: &mut Vec<u8>) {
+        if !self.names.watches {
+            return;
+        }
+        if self.listing.asked {
+            self.listing.again = true;
+            return;
+        }
+        self.listing = Listing { asked: true, first: true, again: false };
+        put_page(out, String::new());
+    }
+
+    /// A page of those who are there.
+    fn found(&mut self, found: v1::Found, out: &mut Vec<u8>) -> Result<Heard<'static>, String> {
+        let first = std::mem::take(&mut self.listing.first);
+        let is_there = |profile: &&v1::Profile| {
+            profile.presence.as_ref().is_some_and(|presence| presence.state() == v1::State::Online)
+        };
+        let places = found.profiles.iter().filter(is_there).map(|profile| self.place_of(profile.user));
+        let who = places.collect::<Result<_, _>>()?;
+        if found.page.is_empty() {
+            self.listing.asked = false;
+            if self.listing.again {
+                self.ask_who_is_there(out);
+            }
+        } else {
+            put_page(out, found.page);
+        }
+        Ok(Heard::There { who, first })
+    }
+
+    fn place_of(&self, user: u64) -> Result<usize, String> {
+        self.names.places.get(&user).copied().ok_or_else(|| format!("user {user} is nobody of us"))
     }
 
     fn next(asked: u32) -> u32 {
@@ -115,8 +168,11 @@ impl Device {
                 if notice.version > self.version {
                     self.sync(out);
                 }
+                // presence that found no room is told by a notice too
+                self.ask_who_is_there(out);
                 Ok(Heard::Nothing)
             }
+            Some(Body::Found(found)) => self.found(found, out),
             Some(Body::Entries(entries)) if entries.gap => {
                 Err("an inbox's window has passed its reader: the load is more than it can follow".into())
             }
@@ -137,7 +193,7 @@ impl Device {
                 Ok(Heard::Texts(texts))
             }
             Some(Body::Signal(v1::Signal { from, what: Some(signal::What::Presence(presence)), .. })) => {
-                let who = *self.names.places.get(&from).ok_or_else(|| format!("user {from} is nobody of us"))?;
+                let who = self.place_of(from)?;
                 Ok(Heard::Presence { who, online: presence.state() == v1::State::Online })
             }
             Some(Body::Refusal(refusal) | Body::Bye(refusal)) => {
@@ -165,6 +221,7 @@ impl Device {
             (self.version, self.acked) = (welcome.version, welcome.version);
         }
         (self.known, self.epoch) = (true, welcome.epoch);
+        self.ask_who_is_there(out);
         Ok(Heard::Ready)
     }
 }
@@ -173,6 +230,7 @@ impl Dialect for Device {
     fn hello(&mut self, out: &mut Vec<u8>) {
         out.extend_from_slice(&PREAMBLE);
         (self.asked, self.answered, self.syncing) = (0, 0, false);
+        self.listing = Listing::default();
         let auth = Some(v1::hello::Auth::Token(self.names.tokens[self.place].clone()));
         // a fresh device has no cursor
         let (epoch, since) = if self.known { (self.epoch, self.version) } else { (0, 0) };
@@ -210,7 +268,17 @@ impl Dialect for Device {
         }
     }
 
+    fn is_behind(&self) -> bool {
+        self.syncing
+    }
+
     fn syncs(&self) -> u64 {
         self.syncs
     }
+}
+
+/// Asks for a page of the contacts who are there.
+fn put_page(out: &mut Vec<u8>, page: String) {
+    let get = v1::Get { what: Some(v1::get::What::Online(true)), page, ..v1::Get::default() };
+    put_message(out, &v1::ClientFrame { id: OTHER, ack: 0, request: Some(Request::Get(get)) });
 }

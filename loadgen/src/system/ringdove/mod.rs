@@ -1,6 +1,7 @@
 //! ringdove itself, at each level of durability, and its floor: what speaks ringdove's protocol.
 
 pub mod accounts;
+mod counters;
 mod dialect;
 pub mod relay;
 pub mod signed_in;
@@ -10,7 +11,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::{Book, Cast, Dialect, System, Target};
+use super::{Book, Cast, Counted, Dialect, System, Target};
 use crate::server::{Place, Server, Start, version};
 use accounts::User;
 use dialect::{Device, Names};
@@ -72,6 +73,10 @@ impl System for Ringdove {
         true
     }
 
+    fn tells_presence(&self) -> bool {
+        true
+    }
+
     fn version(&self, place: &Place) -> Result<String, String> {
         version(&place.broker, "--version").map_err(|why| format!("{why} (say --broker PATH)"))
     }
@@ -94,6 +99,11 @@ impl System for Ringdove {
             accounts::befriend(door, &users, |place| circle.of(place))?;
         }
         register(target, cast, users)
+    }
+
+    fn counted(&self, target: &Target, place: &Place) -> Result<Counted, String> {
+        let door = target.admin.as_deref().ok_or("say --admin: where is its admin door?")?;
+        counters::counted(door, &place.broker)
     }
 }
 
@@ -176,7 +186,8 @@ fn register(target: &Target, cast: &Cast, users: Vec<User>) -> Result<Box<dyn Bo
     }
     let places: HashMap<u64, usize> = numbers.iter().enumerate().map(|(place, user)| (*user, place)).collect();
     let tokens = users.into_iter().map(|user| user.token).collect();
-    Ok(Box::new(Everyone(Rc::new(Names { users: numbers, tokens, groups, places }))))
+    let watches = cast.circle.is_some();
+    Ok(Box::new(Everyone(Rc::new(Names { users: numbers, tokens, groups, places, watches }))))
 }
 
 struct Everyone(Rc<Names>);

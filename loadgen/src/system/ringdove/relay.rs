@@ -16,6 +16,8 @@ use slab::Slab;
 use super::wire::v1::{self, client_frame::Request, server_frame::Body};
 use super::wire::{Asked, PREAMBLE, Tail, To, asked, put_answer, put_message, put_news, split};
 
+/// Sockets that may wait to be accepted, as at ringdove.
+const BACKLOG: i32 = 4_096;
 const LISTENER: Token = Token(usize::MAX);
 /// What one read takes: as much as ringdove's.
 const CHUNK: usize = 64 << 10;
@@ -79,6 +81,7 @@ impl Relay {
     /// The port is taken, or the file cannot be made.
     pub fn bind(address: SocketAddr, spin: Duration, sync: Option<&Path>) -> io::Result<Self> {
         let mut listener = TcpListener::bind(address)?;
+        rustix::net::listen(&listener, BACKLOG)?;
         let poll = Poll::new()?;
         poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
         Ok(Self {
