@@ -61,8 +61,11 @@ const ADMIN: Token = Token(usize::MAX - 2);
 const EVENTS: usize = 1024;
 /// Slots that are taken from the commit ring at a time.
 const SLOTS: u64 = 64;
-/// A turn goes on to the sockets after so many writes into buffers.
+/// A turn goes on to the sockets after so many writes into buffers ...
 const WRITES: usize = 4096;
+/// ... but not before so many for each connection that has something to be flushed, if that many wait: its system call costs as much as
+/// dozens of them, and large groups would pay it for every second message.
+const WRITES_EACH: usize = 16;
 /// Letters that one turn opens at most.
 const LETTERS: usize = 64;
 
@@ -250,7 +253,7 @@ impl Reactor {
     fn drain_commits(&mut self) -> usize {
         let Self { commits, edge, tails, .. } = self;
         let (mut slots, mut writes) = (0, 0);
-        while writes < WRITES {
+        while writes < WRITES.max(WRITES_EACH * edge.output.pushed.len()) {
             let taken = commits.take(SLOTS, |slot| writes += edge.deliver(slot, tails));
             slots += taken;
             if taken < SLOTS as usize {
