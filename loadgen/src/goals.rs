@@ -4,7 +4,7 @@ use clap::ValueEnum;
 
 use crate::load::Load;
 use crate::results::Run;
-use crate::workload::Pace;
+use crate::workload::{Pace, Weather};
 
 /// Those that a goal may name as rivals, as they come.
 const RIVALS: &[&str] = &["nats", "redis", "redis-replies", "mosquitto"];
@@ -45,6 +45,8 @@ pub enum Goal {
     /// Level `disk`, one send at a time.
     #[value(name = "disk-1")]
     Disk1,
+    /// 10,000 people are cut off at once and come back at once, while 100 pairs write.
+    Storm,
 }
 
 /// What stands beside ringdove's figure.
@@ -104,6 +106,8 @@ pub struct Course {
 
 const SENDS: Figure = |run| Some(run.sends_per_s);
 const DELIVERIES: Figure = |run| Some(run.deliveries_per_s);
+const ALL_BACK: Figure = |run| run.figures.get("all back s").copied();
+const STORM_TO_CALM: Figure = |run| run.figures.get("delivery in the storm p99 ratio").copied();
 const CPU: Figure = |run| run.cpu.server_s_per_million_deliveries;
 
 fn percentile(run: &Run, of: &str, percentile: &str) -> Option<f64> {
@@ -124,6 +128,11 @@ fn group(members: usize, payload: usize) -> Load {
 }
 
 impl Goal {
+    /// Its name on the command line.
+    pub fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+
     /// How it is measured.
     pub fn course(self) -> Course {
         use Beside::{Best, Load as OtherLoad, Nothing, One};
@@ -232,10 +241,16 @@ impl Goal {
             Self::Disk1 => {
                 let p50: Figure = |run| percentile(run, "answer", "p50");
                 let measures = vec![measure("answer p50 us", p50, One("floor-synced"), AtMost(1.2))];
-                Course {
-                    ringdove: "ringdove-disk",
-                    ..course(vec![durable(1)], &["floor-synced", "redis-streams"], measures)
-                }
+                let others = ["floor-synced", "redis-streams"];
+                Course { ringdove: "ringdove-disk", ..course(vec![durable(1)], &others, measures) }
+            }
+            Self::Storm => {
+                let weather = Weather { pairs: 100, rate: 2_000.0, people: 10_000, storms: 3 };
+                let measures = vec![
+                    measure("s until all are back", ALL_BACK, Nothing, AtMost(2.0)),
+                    measure("p99, storm to calm", STORM_TO_CALM, Nothing, AtMost(3.0)),
+                ];
+                course(vec![Load::Storm { weather, payload: PAYLOAD }], &["floor"], measures)
             }
         }
     }

@@ -65,7 +65,7 @@ fn verdict(goal: Goal, course: &Course, measure: &Measure, comparison: &Comparis
         Beside::Load(load) => Some(words(&course.loads[load].case())),
     };
     Verdict {
-        goal: format!("{goal:?}, {}", words(&case)),
+        goal: format!("{}: {}", goal.name(), words(&case)),
         measure: measure.name.to_owned(),
         bound: measure.bound.words(),
         ringdove: median(&sorted(own)).unwrap_or_default(),

@@ -146,6 +146,9 @@ mod tests {
     #[test]
     fn a_few_people_are_enough() {
         let roles = Roles::new(3, 20, true);
-        assert_eq!((roles.groups.clone(), roles.comers.len(), roles.partners()), (std::iter::once(0..3).collect(), 1, 2));
+        assert_eq!(
+            (roles.groups.clone(), roles.comers.len(), roles.partners()),
+            (std::iter::once(0..3).collect(), 1, 2)
+        );
     }
 }
