@@ -83,7 +83,7 @@ fn runs(study: &CaseStudy<'_>, budget: &mut Budget) -> Markup {
     budget.runs -= grid.rows.len();
     let all = study.entries.iter().map(|entry| entry.valid.len() + entry.void.len()).sum::<usize>();
     html! {
-        details {
+        details.raw {
             summary { "every run, one by one" }
             @if !grid.rows.is_empty() { (grid.html()) }
             @if grid.rows.len() < all { p { (grid.rows.len()) " of " (all) " runs are listed; run.json has all." } }

@@ -19,7 +19,7 @@ pub fn overview(study: &CaseStudy<'_>) -> Grid {
     let measures = measures::rates_and_costs();
     let main = measures::of_case(study).into_iter().next();
     let mut head = vec!["system".to_owned()];
-    head.extend(measures.iter().map(|measure| measure.name.clone()));
+    head.extend(measures.iter().map(|measure| measure.column()));
     let baselines: Vec<_> = study.entries.iter().filter(|entry| is_baseline(entry.system.name)).collect();
     if let Some(main) = &main {
         head.extend(baselines.iter().map(|entry| format!("{} beside {}'s", main.name, short(entry.system.name, 20))));
@@ -35,7 +35,9 @@ pub fn overview(study: &CaseStudy<'_>) -> Grid {
         row
     });
     let mut grid = Grid { head, rows: rows.collect() };
-    for (column, measure) in measures.iter().enumerate() {
+    // in open loop everybody who keeps up sends as much as is offered
+    let open = study.counted().any(|run| run.offered_per_s.is_some());
+    for (column, measure) in measures.iter().enumerate().filter(|(_, measure)| !(open && measure.more_is_better)) {
         mark_best(&mut grid, study, column + 1, measure);
     }
     grid.without_empty_columns()
@@ -173,18 +175,21 @@ fn mark_best(grid: &mut Grid, study: &CaseStudy<'_>, column: usize, measure: &Me
     }
 }
 
-/// Which entry is the best, if there are two or more to compare.
+/// Which entry is the best, if there are two or more to compare. Who does not keep up with what is offered is none.
 pub fn best(study: &CaseStudy<'_>, measure: &Measure) -> Option<usize> {
-    let medians: Vec<_> = study
+    let competes = |entry: &Entry<'_>| !is_floor(entry.system.name) && measure.spread(entry).is_some();
+    if study.entries.iter().filter(|entry| competes(entry)).count() < 2 {
+        return None;
+    }
+    let medians = study
         .entries
         .iter()
         .enumerate()
-        .filter(|(_, entry)| !is_floor(entry.system.name))
-        .filter_map(|(row, entry)| Some((row, measure.spread(entry)?.median)))
-        .collect();
-    let order = |one: &&(usize, f64), other: &&(usize, f64)| one.1.total_cmp(&other.1);
-    let best = if measure.more_is_better { medians.iter().max_by(order) } else { medians.iter().min_by(order) };
-    best.filter(|_| medians.len() > 1).map(|(row, _)| *row)
+        .filter(|(_, entry)| competes(entry) && !measures::falls_short(entry))
+        .filter_map(|(row, entry)| Some((row, measure.spread(entry)?.median)));
+    let order = |one: &(usize, f64), other: &(usize, f64)| one.1.total_cmp(&other.1);
+    let best = if measure.more_is_better { medians.max_by(order) } else { medians.min_by(order) };
+    best.map(|(row, _)| row)
 }
 
 #[cfg(test)]
@@ -239,6 +244,20 @@ mod tests {
         let runs = column(&grid, "runs")[2];
         assert_eq!((runs.main.as_str(), runs.small.as_str()), ("0", "3 void"));
         assert_eq!(column(&grid, "sends/s")[2], &Cell::default(), "nothing, and not 0");
+    }
+
+    #[test]
+    fn who_is_at_its_end_cannot_win() {
+        let results = results(|runs| {
+            for run in runs.iter_mut() {
+                run.offered_per_s = Some(run.sends_per_s * if run.system == "ringdove" { 2.0 } else { 1.0 });
+                run.latencies[0].percentiles_us.insert("p50".into(), if run.system == "ringdove" { 1.0 } else { 9.0 });
+            }
+        });
+        let chapters = chapters(&results);
+        let grid = latency(&chapters[0].cases[0], "delivery", "response");
+        let best: Vec<_> = column(&grid, "p50, µs").iter().map(|cell| cell.best).collect();
+        assert_eq!(best, [false, false, true], "though ringdove's is lower");
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub fn chapter(chapter: &Chapter<'_>, number: usize, budget: &mut Budget) -> Mar
         (in_short(chapter, number))
         @if chapter.comparisons.iter().any(|comparison| !comparison.verdicts.is_empty()) {
             h2 { "Goals" }
-            (verdicts::grid(chapter).html())
+            div.words { (verdicts::grid(chapter).html()) }
         }
         h2 id={ "s" (number) "who" } { "Who took part" }
         (who(chapter))
@@ -67,7 +67,7 @@ fn in_short(chapter: &Chapter<'_>, number: usize) -> Markup {
         div.told.trust { p { strong { "Can it be trusted? " } (summary::trust(chapter)) " " (promises()) } }
         h3 { "The figures that matter, case by case" }
         div.summary { (summary::table(chapter, IN_SHORT, |case| anchor(number, case)).html()) }
-        p { "Medians of the rounds. × is the ratio to ringdove, taken within a round, median of the rounds. ★ marks the best; a floor only forwards and does not compete." }
+        p { "Medians of the rounds. × is the ratio to ringdove, taken within a round, median of the rounds. ★ marks the best median; a floor only forwards and does not compete, and neither does who is at its end: less than 98 % of what was offered went through." }
         @if chapter.cases.len() > IN_SHORT { p { "The first " (IN_SHORT) " of " (chapter.cases.len()) " cases." } }
     }
 }
@@ -89,7 +89,7 @@ fn who(chapter: &Chapter<'_>) -> Markup {
         div.words { (grid.html()) }
         @for system in &chapter.systems {
             @if let Some(facts) = system.facts.filter(|facts| !facts.settings.is_empty()) {
-                details {
+                details.settings {
                     summary { "settings of " (short(system.name, 40)) }
                     ul.settings { @for line in facts.settings.iter().take(200) { li { code { (short(line, 400)) } } } }
                 }
@@ -126,7 +126,7 @@ fn machine(machine: &Machine) -> Markup {
             "What is measured ran on core " (machine.server_core) ", the load on core " (machine.load_core) ", over loopback."
         }
         @if !machine.tuning.is_empty() {
-            details {
+            details.settings {
                 summary { "kernel settings" }
                 ul.settings { @for (name, value) in machine.tuning.iter().take(200) { li { code { (short(name, 120)) " = " (short(value, 200)) } } } }
             }
@@ -138,7 +138,7 @@ fn machine(machine: &Machine) -> Markup {
 fn series(chapter: &Chapter<'_>, workload: &str, budget: &mut Budget) -> Markup {
     let mut plot = |family: &Family<'_>, plot: Option<plots::Plot>, caption: &str| {
         let plot = plot.filter(|_| Budget::take(&mut budget.plots));
-        html! { @if let Some(plot) = plot { h3 { (family.title) } (figure(&plot, caption)) } }
+        html! { @if let Some(plot) = plot { h3 { (family.title) " – " (plot.about) } (figure(&plot, caption)) } }
     };
     html! {
         @for family in families(chapter, Some(workload), "rate") {

@@ -78,7 +78,8 @@ impl Grid {
                 thead { tr { @for name in &self.head { th { (name) } } } }
                 tbody { @for row in &self.rows { tr {
                     @for (column, cell) in row.iter().enumerate() {
-                        @if column == 0 { th scope="row" { (inner(cell)) } }
+                        @if column == 0 && cell.main.is_empty() { th scope="row" {} }
+                        @else if column == 0 { th scope="row" { (inner(cell)) } }
                         @else { td.best[cell.best] { (inner(cell)) } }
                     }
                 } } }

@@ -6,25 +6,45 @@ use super::study::{CaseStudy, Entry};
 use super::wording::headline;
 use crate::results::{Case, LatencyFigures, Run};
 
+/// Who sends less than this part of what was offered is at its end.
+pub const HELD: f64 = 0.98;
+/// With fewer connections their memory is lost in that of everything else.
+const CONNECTIONS: u64 = 500;
+
+/// How a figure is found in a run.
+type Figure = dyn Fn(&Run) -> Option<f64>;
+
 /// One figure of a run.
 pub struct Measure {
-    /// What it is, with its unit.
+    /// What it is.
     pub name: String,
+    /// Its unit; empty: the name or the figure says it.
+    pub unit: &'static str,
     /// How it is written.
     pub write: fn(f64) -> String,
     /// Whether more of it is better.
     pub more_is_better: bool,
-    of: Box<dyn Fn(&Run) -> Option<f64>>,
+    of: Box<Figure>,
 }
 
 impl Measure {
     fn new(
-        name: impl Into<String>,
+        (name, unit): (impl Into<String>, &'static str),
         write: fn(f64) -> String,
         more_is_better: bool,
         of: impl Fn(&Run) -> Option<f64> + 'static,
     ) -> Self {
-        Self { name: name.into(), write, more_is_better, of: Box::new(of) }
+        Self { name: name.into(), unit, write, more_is_better, of: Box::new(of) }
+    }
+
+    /// Its name with its unit, for a column.
+    pub fn column(&self) -> String {
+        if self.unit.is_empty() { self.name.clone() } else { format!("{}, {}", self.name, self.unit) }
+    }
+
+    /// A figure with its unit, for a sentence.
+    pub fn words(&self, figure: f64) -> String {
+        format!("{} {}", (self.write)(figure), self.unit).trim_end().to_owned()
     }
 
     /// It, of one run, if it was measured.
@@ -49,7 +69,7 @@ impl Measure {
 
 /// Rates, and what they cost.
 pub fn rates_and_costs() -> Vec<Measure> {
-    vec![sends(), deliveries(), cpu(), rss(), process_bytes(), kernel_bytes()]
+    vec![sends(), held(), deliveries(), cpu(), rss(), process_bytes(), kernel_bytes()]
 }
 
 /// What a case is about, the most important first.
@@ -84,47 +104,61 @@ fn is_round_trip(case: &Case, study: &CaseStudy<'_>) -> bool {
 
 /// Answered sends each second.
 pub fn sends() -> Measure {
-    Measure::new("sends/s", digits::figure, true, |run| Some(run.sends_per_s).filter(|rate| *rate > 0.0))
+    Measure::new(("sends/s", ""), digits::figure, true, |run| Some(run.sends_per_s).filter(|rate| *rate > 0.0))
+}
+
+/// What part of the sends that were meant went through; only in open loop.
+pub fn held() -> Measure {
+    Measure::new(("of what was offered", "%"), digits::figure, true, |run| {
+        run.offered_per_s.filter(|offered| *offered > 0.0).map(|offered| (run.sends_per_s / offered * 100.0).min(100.0))
+    })
+}
+
+/// Whether a system is at its end: less went through than was offered.
+pub fn falls_short(entry: &Entry<'_>) -> bool {
+    held().spread(entry).is_some_and(|part| part.median < HELD * 100.0)
 }
 
 /// Deliveries each second.
 pub fn deliveries() -> Measure {
-    Measure::new("deliveries/s", digits::figure, true, |run| Some(run.deliveries_per_s).filter(|rate| *rate > 0.0))
+    Measure::new(("deliveries/s", ""), digits::figure, true, |run| {
+        Some(run.deliveries_per_s).filter(|rate| *rate > 0.0)
+    })
 }
 
 /// The broker's CPU time for a million deliveries, in seconds.
 pub fn cpu() -> Measure {
-    Measure::new("broker CPU, s per million deliveries", digits::figure, false, |run| {
+    Measure::new(("broker CPU for a million deliveries", "s"), digits::figure, false, |run| {
         run.cpu.server_s_per_million_deliveries.filter(|cpu| *cpu > 0.0)
     })
 }
 
 /// Resident memory.
 pub fn rss() -> Measure {
-    Measure::new("resident memory", digits::bytes, false, |run| {
+    Measure::new(("resident memory", ""), digits::bytes, false, |run| {
         run.memory.map(|memory| memory.rss_bytes as f64).filter(|bytes| *bytes > 0.0)
     })
 }
 
 /// The process's bytes for each connection.
 pub fn process_bytes() -> Measure {
-    Measure::new("process, bytes a connection", digits::figure, false, |run| {
-        run.memory.filter(|memory| memory.connections > 0).map(|memory| memory.process_bytes_per_connection)
+    Measure::new(("process memory for a connection", "bytes"), digits::figure, false, |run| {
+        run.memory.filter(|memory| memory.connections >= CONNECTIONS).map(|memory| memory.process_bytes_per_connection)
     })
 }
 
 /// The kernel's bytes for each connection.
 pub fn kernel_bytes() -> Measure {
-    Measure::new("kernel, bytes a connection", digits::figure, false, |run| {
-        run.memory.filter(|memory| memory.connections > 0).map(|memory| memory.kernel_bytes_per_connection)
+    Measure::new(("kernel memory for a connection", "bytes"), digits::figure, false, |run| {
+        run.memory.filter(|memory| memory.connections >= CONNECTIONS).map(|memory| memory.kernel_bytes_per_connection)
     })
 }
 
 /// A percentile of a latency, or its `max`, in microseconds.
 pub fn percentile(of: &str, kind: &str, name: &'static str) -> Measure {
     let (wanted, kind) = (of.to_owned(), kind.to_owned());
-    let long = format!("{name} of {}, µs", super::wording::short(of, 40));
-    Measure::new(long, digits::us, false, move |run| {
+    let long = format!("{name} of {}", super::wording::short(of, 40));
+    Measure::new((long, "µs"), digits::us, false, move |run| {
         let latency = latency(run, &wanted, &kind)?;
         if name == "max" {
             (latency.count > 0).then_some(latency.max_us)
@@ -183,11 +217,11 @@ mod tests {
         };
         assert_eq!(about("pair", &[("window", "9")], |_| {}), "sends/s");
         assert_eq!(about("fanout", &[("window", "9")], |_| {}), "deliveries/s");
-        assert_eq!(about("pair", &[("rate", "9")], |run| run.offered_per_s = Some(9.0)), "p50 of delivery, µs");
-        assert_eq!(about("pair", &[], |run| run.latencies[0].of = "round trip".into()), "p50 of round trip, µs");
+        assert_eq!(about("pair", &[("rate", "9")], |run| run.offered_per_s = Some(9.0)), "p50 of delivery");
+        assert_eq!(about("pair", &[], |run| run.latencies[0].of = "round trip".into()), "p50 of round trip");
         assert_eq!(
-            about("idle", &[], |run| run.memory.as_mut().unwrap().connections = 10),
-            "process, bytes a connection"
+            about("idle", &[], |run| run.memory.as_mut().unwrap().connections = 10_000),
+            "process memory for a connection"
         );
     }
 }

@@ -12,8 +12,6 @@ use crate::results::Run;
 
 /// So many rivals are named in a sentence.
 const RIVALS: usize = 6;
-/// A rate is held by who sends this part of it, in all rounds that count.
-const HELD: f64 = 0.98;
 
 /// A workload's sentences.
 pub struct Told {
@@ -26,6 +24,10 @@ pub struct Told {
 /// A sentence or two for each workload.
 pub fn sentences(chapter: &Chapter<'_>) -> Vec<Told> {
     let series = families(chapter, None, "rate");
+    let sizes: Vec<_> = ["members", "connections"].iter().flat_map(|name| families(chapter, None, name)).collect();
+    let size_of = |study: &CaseStudy<'_>| {
+        sizes.iter().find(|family| family.members.iter().any(|(_, member)| std::ptr::eq(*member, study)))
+    };
     let in_series = |study: &CaseStudy<'_>| {
         series.iter().any(|family| family.members.iter().any(|(_, member)| std::ptr::eq(*member, study)))
     };
@@ -40,7 +42,14 @@ pub fn sentences(chapter: &Chapter<'_>) -> Vec<Told> {
     };
     for study in &chapter.cases {
         if !in_series(study) {
-            tell(&study.case.workload, title(study.case), of_case(study));
+            match size_of(study).and_then(|family| family.members.last().map(|(_, largest)| (family, largest))) {
+                None => tell(&study.case.workload, title(study.case), of_case(study)),
+                Some((family, largest)) if std::ptr::eq(*largest, study) => {
+                    let about = format!("{} (the largest of {} sizes)", title(study.case), family.members.len());
+                    tell(&study.case.workload, about, of_case(study));
+                }
+                Some(_) => {}
+            }
         } else if let Some(family) = series.iter().find(|family| std::ptr::eq(family.members[0].1, study)) {
             tell(&study.case.workload, format!("{}, rates that grow", family.title), of_rates(chapter, family));
         }
@@ -58,7 +67,7 @@ fn of_case(study: &CaseStudy<'_>) -> String {
     for floor in study.entries.iter().filter(|entry| is_floor(entry.system.name)) {
         if let Some(ratio) = study.entry("ringdove").and_then(|ours| main.ratio(ours, floor)) {
             let floor = short(floor.system.name, 20);
-            sentence += &format!(" Beside {floor}, which only forwards, ringdove has {}.", times(&ratio));
+            sentence += &format!(" {floor} only forwards; ringdove has {} times its {}.", ranged(&ratio), main.name);
         }
     }
     if let Some(cpu) = measures.iter().skip(1).find(|measure| measure.name == measures::cpu().name) {
@@ -70,8 +79,11 @@ fn of_case(study: &CaseStudy<'_>) -> String {
 /// Who leads, and how far the others are behind within rounds.
 fn leader(study: &CaseStudy<'_>, measure: &Measure) -> String {
     let superlative = if measure.more_is_better { "the most" } else { "the lowest" };
-    let figure = |entry: &Entry<'_>| measure.spread(entry).map(|spread| (measure.write)(spread.median));
+    let figure = |entry: &Entry<'_>| measure.spread(entry).map(|spread| measure.words(spread.median));
     let Some(first) = best(study, measure).map(|row| &study.entries[row]) else {
+        if study.entries.iter().any(measures::falls_short) {
+            return "nobody keeps up with what is offered.".into();
+        }
         let alone = study.entries.iter().find(|entry| !is_floor(entry.system.name) && figure(entry).is_some());
         return match alone.and_then(|entry| Some((entry, figure(entry)?))) {
             Some((entry, figure)) => format!("{} has {}: {figure}.", short(entry.system.name, 20), measure.name),
@@ -151,7 +163,7 @@ fn of_rates(chapter: &Chapter<'_>, family: &Family<'_>) -> String {
     let rates: Vec<_> = family.members.iter().map(|(rate, _)| digits::whole(*rate)).collect();
     let offered = format!("{} to {} sends/s were offered", rates[0], rates[rates.len() - 1]);
     let mut sentence = format!("{offered}; the highest that was held: {}.", held.join(", "));
-    let at_common = family.members.iter().filter(all).filter(|(rate, _)| Some(*rate) == common).next_back();
+    let at_common = family.members.iter().filter(all).rfind(|(rate, _)| Some(*rate) == common);
     if let Some((rate, study)) = at_common {
         let wanted = measures::of_case(study);
         let p99 = wanted.iter().find(|measure| measure.name.starts_with("p99 ")).or(wanted.first());
@@ -163,12 +175,16 @@ fn of_rates(chapter: &Chapter<'_>, family: &Family<'_>) -> String {
 }
 
 fn holds(entry: &Entry<'_>, offered: f64) -> bool {
-    !entry.valid.is_empty() && entry.valid.iter().all(|counted| counted.run.sends_per_s >= offered * HELD)
+    !entry.valid.is_empty() && entry.valid.iter().all(|counted| counted.run.sends_per_s >= offered * measures::HELD)
 }
 
 fn times(ratio: &Spread) -> String {
+    format!("{} times that", ranged(ratio))
+}
+
+fn ranged(ratio: &Spread) -> String {
     let (median, range) = ratio.words(digits::ratio);
-    if range.is_empty() { format!("{median} times that (one round)") } else { format!("{median} times that ({range})") }
+    if range.is_empty() { format!("{median} (one round)") } else { format!("{median} ({range})") }
 }
 
 /// The most important figures of each case, beside each other; the first column leads to the case.
@@ -179,7 +195,7 @@ pub fn table(chapter: &Chapter<'_>, most: usize, anchor: impl Fn(usize) -> Strin
         for (place, measure) in measures::of_case(study).iter().enumerate() {
             let name = if place == 0 { title(study.case) } else { String::new() };
             let more = (place == 0).then(|| anchor(number));
-            let mut row = vec![Cell { more, ..Cell::of(name) }, Cell::of(&measure.name)];
+            let mut row = vec![Cell { more, ..Cell::of(name) }, Cell::of(measure.column())];
             let leader = best(study, measure).map(|row| study.entries[row].system.place);
             row.extend(chapter.systems.iter().map(|system| match study.entry(system.name) {
                 None => Cell::default(),
@@ -198,6 +214,9 @@ fn beside_ringdove(study: &CaseStudy<'_>, entry: &Entry<'_>, measure: &Measure) 
         && let Some(ratio) = measure.ratio(entry, ours)
     {
         cell.small = format!("× {}", digits::ratio(ratio.median));
+    }
+    if measures::falls_short(entry) {
+        cell.small += " at its end";
     }
     cell
 }
@@ -261,8 +280,8 @@ mod tests {
         let said = sentence(&[("ringdove", &[100.0, 100.0]), ("nats", &[50.0, 60.0]), ("floor", &[200.0, 200.0])]);
         assert_eq!(
             said,
-            "ringdove has the most sends/s: 100.0; nats has 0.55 times that (0.50 to 0.60). \
-             Beside floor, which only forwards, ringdove has 0.50 times that (0.50 to 0.50)."
+            "ringdove has the most sends/s: 100.0; nats has 0.55 (0.50 to 0.60) times that. \
+             floor only forwards; ringdove has 0.50 (0.50 to 0.50) times its sends/s."
         );
     }
 
@@ -275,7 +294,7 @@ mod tests {
     #[test]
     fn one_round_says_that_it_is_one() {
         let said = sentence(&[("ringdove", &[100.0]), ("nats", &[50.0])]);
-        assert!(said.ends_with("nats has 0.50 times that (one round)."), "{said}");
+        assert!(said.ends_with("nats has 0.50 (one round) times that."), "{said}");
     }
 
     #[test]

@@ -50,7 +50,8 @@ pub fn look(system: System<'_>) -> Look {
     match system.name {
         "ringdove" => RINGDOVE,
         name if is_floor(name) => FLOOR,
-        _ => OTHERS[system.place % OTHERS.len()],
+        // ringdove and its floor come before the others
+        _ => OTHERS[system.place.saturating_sub(2) % OTHERS.len()],
     }
 }
 

@@ -10,8 +10,6 @@ use crate::reports::spread::Spread;
 use crate::reports::study::{CaseStudy, Chapter, Entry, System};
 use crate::reports::wording::{headline, short};
 
-/// Who sends less than this part of what was offered is saturated.
-pub const HELD: f64 = 0.98;
 /// So many bars are drawn.
 const BARS: usize = 16;
 
@@ -32,7 +30,7 @@ pub fn saturation(chapter: &Chapter<'_>, family: &Family<'_>, percentile: &'stat
         return None;
     }
     Some(Plot {
-        about: format!("{percentile} of {of} against sends a second"),
+        about: format!("throughput against {percentile} of {of}"),
         x: Axis::linear("sends/s that went through", marks().map(|mark| mark.at.0), scale::number),
         y: Axis::logarithmic(&format!("{percentile} of {of}"), marks().map(|mark| mark.at.1), scale::latency),
         height: 320,
@@ -49,7 +47,7 @@ fn rates_of(system: System<'_>, family: &Family<'_>, latency: &Measure) -> Optio
         let valid = measures::sends().spread(entry).zip(latency.spread(entry));
         if let Some((rate, us)) = valid {
             let at = (rate.median, us.median);
-            let sense = if rate.median < offered * HELD { Sense::Hollow } else { Sense::Full };
+            let sense = if rate.median < offered * measures::HELD { Sense::Hollow } else { Sense::Full };
             points.push(at);
             marks.push(Mark { at, sense });
         } else {
@@ -126,7 +124,7 @@ pub fn throughput(study: &CaseStudy<'_>, measure: &Measure) -> Option<Plot> {
     let names: Vec<_> = bars.iter().map(|(system, _)| short(system.name, 16)).collect();
     Some(Plot {
         about: format!("{} of each system", measure.name),
-        x: Axis::linear(&measure.name, bars.iter().map(|(_, spread)| spread.most), scale::number),
+        x: Axis::linear(&measure.column(), bars.iter().map(|(_, spread)| spread.most), scale::number),
         y: Axis::rows(&names),
         height: 60 + 26 * bars.len() as i32,
         series: Vec::new(),
