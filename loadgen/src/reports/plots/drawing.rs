@@ -68,8 +68,6 @@ pub struct Line {
 pub enum Stroke {
     /// What it is about.
     Strong,
-    /// Beside that.
-    Thin,
     /// Far behind.
     Faint,
 }
@@ -211,7 +209,6 @@ fn apart(wanted: &[i32], least: i32, last: i32) -> Vec<i32> {
 fn draw_line(area: &Area<'_>, look: Look, stroke: Stroke, points: Vec<(i32, i32)>) -> Drawn {
     let (width, alpha) = match stroke {
         Stroke::Strong => (8, 1.0),
-        Stroke::Thin => (4, 0.8),
         Stroke::Faint => (3, 0.3),
     };
     let style = ShapeStyle { color: look.colour.mix(alpha), filled: false, stroke_width: width };
