@@ -38,6 +38,8 @@ pub struct Person {
 pub struct Crew {
     address: SocketAddr,
     registry: Registry,
+    /// Where the first so many people are registered instead.
+    first: (usize, Registry),
     people: Vec<Person>,
     /// Who has something to write that nothing was heard from.
     dirty: Vec<usize>,
@@ -45,8 +47,15 @@ pub struct Crew {
 }
 
 impl Crew {
-    /// So many people, none of whom is connected yet, with texts of `payload` bytes.
-    pub fn new(address: SocketAddr, registry: Registry, book: &dyn Book, people: usize, payload: usize) -> Self {
+    /// So many people, none of whom is connected yet; the first ones have a registry of their own. They write texts of `payload` bytes.
+    pub fn new(
+        address: SocketAddr,
+        registry: Registry,
+        first: (usize, Registry),
+        book: &dyn Book,
+        people: usize,
+        payload: usize,
+    ) -> Self {
         let person = |place| Person {
             dialect: book.dialect(place),
             presence: Presence::Away,
@@ -55,7 +64,7 @@ impl Crew {
             out: Vec::new(),
         };
         let people = (0..people).map(person).collect();
-        Self { address, registry, people, dirty: Vec::new(), text: vec![b'.'; payload] }
+        Self { address, registry, first, people, dirty: Vec::new(), text: vec![b'.'; payload] }
     }
 
     /// How many there are.
@@ -93,7 +102,8 @@ impl Crew {
         socket.set_nodelay(true).map_err(words)?;
         // a reset leaves no port behind that waits for a minute
         rustix::net::sockopt::set_socket_linger(&socket, Some(Duration::ZERO)).map_err(|error| words(error.into()))?;
-        self.registry.register(&mut socket, Token(who), Interest::READABLE | Interest::WRITABLE).map_err(words)?;
+        let registry = if who < self.first.0 { &self.first.1 } else { &self.registry };
+        registry.register(&mut socket, Token(who), Interest::READABLE | Interest::WRITABLE).map_err(words)?;
         let person = &mut self.people[who];
         person.out.clear();
         person.partial.clear();
@@ -229,6 +239,7 @@ pub mod tests {
     /// So many people who never connect.
     pub fn nobody_of(people: usize) -> Crew {
         let registry = mio::Poll::new().unwrap().registry().try_clone().unwrap();
-        Crew::new(([127, 0, 0, 1], 1).into(), registry, &Dumb, people, crate::stamp::STAMP)
+        let first = (0, registry.try_clone().unwrap());
+        Crew::new(([127, 0, 0, 1], 1).into(), registry, first, &Dumb, people, crate::stamp::STAMP)
     }
 }

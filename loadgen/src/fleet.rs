@@ -29,6 +29,12 @@ const AT_ONCE: usize = 100;
 const INTERVALS: u32 = 60;
 const SHORTEST: Duration = Duration::from_millis(50);
 
+/// What one poll brings.
+const EVENTS: usize = 1024;
+/// The same where some are read first, and how many of the others are read before those are looked after again.
+const EVENTS_BETWEEN: usize = 64;
+const READS_BETWEEN: usize = 8;
+
 /// How long a load lasts, and how its thread waits.
 #[derive(Clone, Copy, Debug)]
 pub struct Timing {
@@ -88,6 +94,8 @@ struct Mark {
 pub struct Fleet {
     poll: Poll,
     events: Option<Events>,
+    /// Of those who are read first, and how many these are.
+    first: Option<(Poll, Events)>,
     crew: Crew,
     buffer: Vec<u8>,
     /// Whose last read was a full one.
@@ -97,17 +105,25 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// So many people, none of whom is connected.
+    /// So many people, none of whom is connected. What comes for the first of them is read before anything else: they are on machines of their
+    /// own, as it were, and do not wait while thousands of others are served.
     ///
     /// # Errors
     /// The system has no room for them.
-    pub fn new(target: &Target, book: &dyn Book, people: usize, payload: usize) -> Result<Self, String> {
-        let poll = Poll::new().map_err(|error| error.to_string())?;
-        let registry = poll.registry().try_clone().map_err(|error| error.to_string())?;
+    pub fn new(target: &Target, book: &dyn Book, people: usize, first: usize, payload: usize) -> Result<Self, String> {
+        let open = || -> std::io::Result<(Poll, mio::Registry)> {
+            let poll = Poll::new()?;
+            let registry = poll.registry().try_clone()?;
+            Ok((poll, registry))
+        };
+        let (poll, registry) = open().map_err(|error| error.to_string())?;
+        let (first_poll, first_registry) = open().map_err(|error| error.to_string())?;
+        let some = first > 0;
         Ok(Self {
             poll,
-            events: Some(Events::with_capacity(1024)),
-            crew: Crew::new(target.address, registry, book, people, payload),
+            events: Some(Events::with_capacity(if some { EVENTS_BETWEEN } else { EVENTS })),
+            first: some.then(|| (first_poll, Events::with_capacity(EVENTS))),
+            crew: Crew::new(target.address, registry, (first, first_registry), book, people, payload),
             buffer: Vec::new(),
             unread: Vec::new(),
             clock: Clock::start(),
@@ -223,13 +239,19 @@ impl Fleet {
     /// Writes, waits, and reads once.
     fn turn(&mut self, workload: &mut dyn Workload, spin: Duration) -> Result<(), String> {
         let due = workload.due(&mut self.crew, self.clock)?;
+        let more = workload.turn(&mut self.crew, self.clock)?;
         self.crew.flush_marked()?;
         let wait =
             due.map_or(LONGEST, |due| Duration::from_nanos(due.saturating_sub(self.clock.now_ns())).min(LONGEST));
-        let hot = !self.unread.is_empty() || wait < FINEST || self.quiet_since.elapsed() < spin;
+        // those who are read first would not wake it
+        let hot = more
+            || self.first.is_some()
+            || !self.unread.is_empty()
+            || wait < FINEST
+            || self.quiet_since.elapsed() < spin;
         let timeout = if hot { Duration::ZERO } else { wait };
         // taken out, as reading needs all of the rest
-        let mut events = self.events.take().unwrap_or_else(|| Events::with_capacity(1024));
+        let mut events = self.events.take().unwrap_or_else(|| Events::with_capacity(EVENTS));
         if let Err(error) = self.poll.poll(&mut events, Some(timeout))
             && error.kind() != std::io::ErrorKind::Interrupted
         {
@@ -242,7 +264,10 @@ impl Fleet {
             self.read(who, workload)?;
         }
         let mut next = due;
-        for event in &events {
+        for (count, event) in events.iter().enumerate() {
+            if count % READS_BETWEEN == 0 {
+                self.read_first(workload)?;
+            }
             let Token(who) = event.token();
             self.read(who, workload)?;
             if next.is_some_and(|next| next <= self.clock.now_ns()) {
@@ -250,6 +275,22 @@ impl Fleet {
             }
         }
         self.events = Some(events);
+        self.read_first(workload)
+    }
+
+    /// Reads what came for those who are read first.
+    fn read_first(&mut self, workload: &mut dyn Workload) -> Result<(), String> {
+        let Some((mut poll, mut events)) = self.first.take() else { return Ok(()) };
+        if let Err(error) = poll.poll(&mut events, Some(Duration::ZERO))
+            && error.kind() != std::io::ErrorKind::Interrupted
+        {
+            return Err(error.to_string());
+        }
+        for event in &events {
+            let Token(who) = event.token();
+            self.read(who, workload)?;
+        }
+        self.first = Some((poll, events));
         Ok(())
     }
 

@@ -240,6 +240,11 @@ impl Load {
         }
     }
 
+    /// How many people of the first places are looked after before all others.
+    fn first(&self) -> usize {
+        if let Self::Storm { weather, .. } = self { 2 * weather.pairs } else { 0 }
+    }
+
     /// Whether everyone is connected before it begins.
     fn gathers(&self) -> bool {
         !matches!(self, Self::SignIn { .. })
@@ -259,7 +264,7 @@ impl Load {
         let cast = self.cast(system);
         system.suits(&cast)?;
         let book = system.prepare(target, &cast)?;
-        let mut fleet = Fleet::new(target, &*book, cast.people, self.payload())?;
+        let mut fleet = Fleet::new(target, &*book, cast.people, self.first(), self.payload())?;
         let mut workload = self.workload(system, timing);
         let mut connections = Connections::default();
         if self.gathers() {

@@ -57,6 +57,15 @@ pub trait Workload {
         Ok(None)
     }
 
+    /// Once a turn, between writing and reading: does a little of what is to be done as soon as possible, but must not delay what has its time.
+    /// Returns whether there is more.
+    ///
+    /// # Errors
+    /// The system has no socket left.
+    fn turn(&mut self, _: &mut Crew, _: Clock) -> Result<bool, String> {
+        Ok(false)
+    }
+
     /// The oldest unanswered send of `who` was answered.
     ///
     /// # Errors

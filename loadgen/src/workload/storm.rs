@@ -212,10 +212,11 @@ impl Workload for Storm {
         {
             *until_ns = clock.now_ns() + self.calm_ns;
         }
-        let next = self.send(crew, clock)?;
-        let now_ns = clock.now_ns();
-        let more = self.go_on(crew, now_ns)?;
-        Ok(if more { Some(now_ns) } else { next })
+        self.send(crew, clock)
+    }
+
+    fn turn(&mut self, crew: &mut Crew, clock: Clock) -> Result<bool, String> {
+        self.go_on(crew, clock.now_ns())
     }
 
     fn answered(&mut self, _: &mut Crew, who: usize, now_ns: u64) -> Result<(), String> {
