@@ -82,3 +82,8 @@ fn fans_out(system: &str) {
     run(system, &["fanout", "--members", "20"]).is_whole(19);
     run(system, &["fanout", "--groups", "2", "--members", "3", "--window", "4"]).is_whole(2);
 }
+
+/// People connect, are there, and leave without a farewell, again and again.
+fn comes_and_goes(system: &str) {
+    run(system, &["sign-in", "--users", "20", "--at-once", "4"]).is_whole(0);
+}

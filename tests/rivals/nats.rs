@@ -11,6 +11,11 @@ fn nats_core_fans_out() {
 }
 
 #[test]
+fn nats_core_comes_and_goes() {
+    super::comes_and_goes("nats");
+}
+
+#[test]
 fn nats_jetstream_talks() {
     super::talks("jetstream", true);
 }
@@ -18,4 +23,9 @@ fn nats_jetstream_talks() {
 #[test]
 fn nats_jetstream_fans_out() {
     super::fans_out("jetstream");
+}
+
+#[test]
+fn nats_jetstream_comes_and_goes() {
+    super::comes_and_goes("jetstream");
 }

@@ -193,9 +193,9 @@ mod tests {
     use super::*;
     use crate::system::Cast;
 
-    /// The second of three, who reads their own subject and that of a group.
+    /// The second of three, who reads their own subject and that of the first group.
     fn client() -> Client {
-        let cast = Cast { people: 3, groups: std::iter::once(0..3).collect(), ..Cast::default() };
+        let cast = Cast { people: 3, groups: vec![0..3, 1..2], ..Cast::default() };
         Client::new(Rc::new(Subjects::of(&cast)), 1)
     }
 
