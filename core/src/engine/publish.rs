@@ -62,19 +62,33 @@ struct Audience<'a> {
 }
 
 impl Listener for Audience<'_> {
+    #[inline]
     fn entry(&mut self, user: UserId, version: Version) {
-        let own = user == self.from;
-        if own {
-            self.own = version;
+        if user == self.from {
+            return self.own_entry(version);
         }
         for session in self.sessions.of(user) {
-            if own && Some(session.connection) == self.answered {
-                continue;
+            self.tell(session.connection, version, false);
+        }
+    }
+}
+
+impl Audience<'_> {
+    /// The sender's other devices are told, the one that asked is answered.
+    fn own_entry(&mut self, version: Version) {
+        self.own = version;
+        for session in self.sessions.of(self.from) {
+            if Some(session.connection) != self.answered {
+                self.tell(session.connection, version, true);
             }
-            if let Some((list, _)) = self.told.get_mut(session.connection.reactor as usize) {
-                list.push(Recipient::new(session.connection, version, own));
-                self.recipients += 1;
-            }
+        }
+    }
+
+    #[inline]
+    fn tell(&mut self, connection: ConnectionId, version: Version, own: bool) {
+        if let Some((list, _)) = self.told.get_mut(connection.reactor as usize) {
+            list.push(Recipient::new(connection, version, own));
+            self.recipients += 1;
         }
     }
 }

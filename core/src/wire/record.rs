@@ -9,6 +9,8 @@ use super::varint::{NUMBER, Room, number_len, put, put_number, varint};
 const EVENTS: u8 = 0x0a; // Record.events
 const MESSAGE_SENT: u8 = 0x0a; // Event.message_sent
 const GROUP_CHANGED: u8 = 0x12; // Event.group_changed
+const CURSOR_MOVED: u8 = 0x1a; // Event.cursor_moved
+const PRESENCE_CHOSEN: u8 = 0x6a; // Event.presence_chosen
 const PROFILE_CHANGED: u8 = 0x42; // Event.profile_changed
 /// What else stands in inboxes: Event.contact_changed, profile_changed, contacts_imported, account_deleted.
 const RARE: [u8; 4] = [0x3a, PROFILE_CHANGED, 0x4a, 0x52];
@@ -69,6 +71,18 @@ pub fn as_message(body: &[u8]) -> Option<LogEntry<'_>> {
 pub fn is_message(body: &[u8]) -> bool {
     let event = body.strip_prefix(&[EVENTS]).and_then(varint);
     event.is_some_and(|(_, event)| event.first() == Some(&MESSAGE_SENT))
+}
+
+/// Whether a record says nothing of who there is and who belongs where: it is a message, a device's cursor, or what someone lets others
+/// see of themselves, told by its first bytes. Almost every record is.
+pub fn is_talk(body: &[u8]) -> bool {
+    let event = body.strip_prefix(&[EVENTS]).and_then(varint);
+    event.is_some_and(|(length, event)| match event.first() {
+        Some(&MESSAGE_SENT) => true,
+        // these may have others behind them
+        Some(&(CURSOR_MOVED | PRESENCE_CHOSEN)) => event.len() as u64 == length,
+        _ => false,
+    })
 }
 
 /// What of a record stands in inboxes: its first event, if that is of a kind that does.

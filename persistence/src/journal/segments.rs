@@ -7,6 +7,7 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 use ringdove_core::ids::{Epoch, Position};
 
+use super::landmarks::Landmarks;
 use super::segment::SegmentHeader;
 use super::storage::{Storage, StorageFile};
 
@@ -31,12 +32,13 @@ pub(crate) struct Segments<S: Storage> {
     pub(crate) storage: S,
     pub(crate) uuid: [u8; 16],
     pub(crate) bytes: u64,
+    pub(super) landmarks: Landmarks,
     open: RwLock<BTreeMap<u64, Arc<S::File>>>,
 }
 
 impl<S: Storage> Segments<S> {
     pub(crate) fn new(storage: S, uuid: [u8; 16], bytes: u64) -> Self {
-        Self { storage, uuid, bytes, open: RwLock::default() }
+        Self { storage, uuid, bytes, landmarks: Landmarks::new(), open: RwLock::default() }
     }
 
     pub(crate) fn insert(&self, index: u64, file: Arc<S::File>) {

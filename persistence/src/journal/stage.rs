@@ -8,6 +8,7 @@ use ringdove_core::agent::Agent;
 use ringdove_core::ids::Position;
 use ringdove_core::record::{RecordHead, record_len};
 use ringdove_core::rings::{CommitGate, Doorbell, Progress, Shutdown};
+use ringdove_core::wire::record::is_talk;
 
 use super::segment::{HEADER_BYTES, RecordBytes};
 use super::segments::{Segments, segment_name};
@@ -84,6 +85,8 @@ struct Writer<S: Storage> {
     base: u64,
     /// CRC of the last header of this epoch, 0 before its first.
     chain: u32,
+    /// The last record; 0: none yet.
+    last: Position,
     /// Offset behind the last record, in the segment.
     end: u64,
     populated: u64,
@@ -105,6 +108,7 @@ impl<S: Storage> Journal<S> {
         let file = segments.get(index).ok_or(io::ErrorKind::NotFound)?;
         let segments_bytes = segments.bytes;
         let end = next.0 % segments_bytes;
+        segments.landmarks.tell(next);
         let writer = Writer {
             segments,
             durability,
@@ -112,6 +116,7 @@ impl<S: Storage> Journal<S> {
             index,
             base: index * segments_bytes,
             chain,
+            last: Position(0),
             end,
             populated: end,
             batch: Vec::with_capacity(1 << 20),
@@ -150,6 +155,7 @@ impl<S: Storage> Journal<S> {
                 ties.progress.sync(end);
             }
             ties.progress.release(end);
+            writer.segments.landmarks.pass(writer.last, writer.chain);
         }
         drop(guard);
         for reader in &ties.readers {
@@ -231,9 +237,14 @@ impl<S: Storage> Writer<S> {
             self.batch.extend_from_slice(&header);
             self.batch.extend_from_slice(body);
         }
+        let end = Position(head.position.0 + len);
+        if !is_talk(body) {
+            self.segments.landmarks.tell(end);
+        }
         self.chain = crc;
+        self.last = head.position;
         self.end = offset + len;
-        Ok(Position(head.position.0 + len))
+        Ok(end)
     }
 
     /// Goes to the next segment, which the engine's credit says is prepared.

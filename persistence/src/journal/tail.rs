@@ -6,6 +6,7 @@ use ringdove_core::ids::{Epoch, Position, Time};
 use ringdove_core::record::{MAX_BODY, RecordHead, SEGMENT_HEADER, record_len};
 use ringdove_core::wire::record::is_message;
 
+use super::landmarks::Sight;
 use super::segment::{HEADER_BYTES, RecordBytes, parse_header};
 use super::segments::Segments;
 use super::storage::{Storage, StorageFile};
@@ -41,12 +42,14 @@ pub struct Tail<S: Storage> {
     segments: Arc<Segments<S>>,
     next: Position,
     last: Option<Mark>,
+    /// Landmarks that the disk had not reached when they were seen.
+    sight: Option<Sight>,
     portion: Vec<u8>,
 }
 
 impl<S: Storage> Tail<S> {
     pub(crate) fn new(segments: Arc<Segments<S>>) -> Self {
-        Self { segments, next: Position(0), last: None, portion: Vec::new() }
+        Self { segments, next: Position(0), last: None, sight: None, portion: Vec::new() }
     }
 
     /// The journal's UUID, in hex.
@@ -93,6 +96,25 @@ impl<S: Storage> Tail<S> {
         }
         self.passed(&record);
         true
+    }
+
+    /// Whether all records from here to `end`, which is released, are talk: they need not be read. Goes on behind the last one of them that
+    /// is known, without a look at the others.
+    pub fn skip_talk(&mut self, end: Position) -> bool {
+        for _ in 0..2 {
+            let segments = &self.segments;
+            let sight = *self.sight.get_or_insert_with(|| segments.landmarks.look());
+            if sight.last >= end {
+                // there already when the disk is
+                break;
+            }
+            self.sight = None;
+            if sight.telling <= self.next && sight.last >= self.next {
+                // one that does not fit was seen while the writer went on
+                self.go_behind(Some((sight.last, sight.chain)), end);
+            }
+        }
+        self.segments.landmarks.look().telling <= self.next
     }
 
     fn passed(&mut self, record: &RecordBytes) {

@@ -105,7 +105,7 @@ impl<S: Storage> Projection<S> {
 
     fn gather(&mut self, end: Position) -> Result<bool, SqlError> {
         let Self { tail, changes, rows, checkpoint, .. } = self;
-        let mut more = true;
+        let mut more = !tail.skip_talk(end);
         while more && changes.rows() < *rows && !is_due(tail.next(), *checkpoint) {
             more = tail.read(end, |head, body| {
                 changes.take(head.time, body).map_err(|error| SqlError::Journal(error.to_string()))?;

@@ -8,3 +8,4 @@ mod faults;
 mod inspecting;
 mod on_disk;
 mod starting;
+mod tailing;
