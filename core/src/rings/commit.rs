@@ -1,5 +1,6 @@
 //! The commit ring: engine -> journal -> reactors. One producer; every reactor sees every slot, once the journal has passed it.
 
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -279,6 +280,15 @@ pub struct CommitGate {
 }
 
 impl CommitGate {
+    /// How many slots wait.
+    pub fn waiting(&mut self) -> usize {
+        let Ok(guard) = self.ring.poll() else { return 0 };
+        let mut guard = ManuallyDrop::new(guard);
+        // dropping it would show them to the reactors
+        let slots = &mut *guard;
+        slots.len()
+    }
+
     /// All slots that wait, at most `limit`. Dropping the guard shows them to the reactors; a journal that failed must
     /// `mem::forget` it.
     pub fn take(&mut self, limit: u64) -> Option<EventGuard<'_, CommitSlot, SingleProducerBarrier>> {

@@ -141,7 +141,12 @@ impl<S: Storage> Bench<S> {
 
     /// Lets the journal take what waits.
     pub(crate) fn write(&mut self) {
-        self.journal.do_work();
+        while self.turn() > 0 {}
+    }
+
+    /// One turn of the journal.
+    pub(crate) fn turn(&mut self) -> usize {
+        self.journal.do_work()
     }
 
     /// Lets the preparer run: at level process it syncs, and it makes a segment where one is missing.

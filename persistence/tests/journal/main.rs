@@ -5,6 +5,7 @@ mod crashes;
 mod crashing;
 mod damage;
 mod faults;
+mod gathering;
 mod inspecting;
 mod on_disk;
 mod starting;
