@@ -7,7 +7,7 @@ use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use loom::thread;
 use ringdove_core::ids::Position;
-use ringdove_core::rings::{Doorbell, Progress, Shutdown, SpaceSignal};
+use ringdove_core::rings::{Doorbell, Landmarks, Progress, Shutdown, SpaceSignal};
 
 /// A doorbell whose wakes are counted: an eventfd that remembers, as the real one does.
 fn counted() -> (std::sync::Arc<Doorbell>, Arc<AtomicUsize>) {
@@ -161,5 +161,36 @@ fn whoever_reads_a_position_finds_what_stands_below_it() {
             assert_eq!(byte.load(Ordering::Relaxed), 7, "a position was handed over before its bytes");
         }
         journal.join().unwrap();
+    });
+}
+
+/// Someone who follows the writer and passes over talk never passes over a record that says more, however the two meet.
+#[test]
+fn landmarks_lead_past_talk_only() {
+    loom::model(|| {
+        let landmarks = std::sync::Arc::new(Landmarks::new());
+        let progress = std::sync::Arc::new(Progress::new(Position(64), Position(1_000)));
+        landmarks.tell(Position(64));
+        let writer = {
+            let (landmarks, progress) = (std::sync::Arc::clone(&landmarks), std::sync::Arc::clone(&progress));
+            thread::spawn(move || {
+                // talk in 64..100, then a record of interest in 100..200
+                progress.release(Position(100));
+                landmarks.pass(Position(64), 1);
+                landmarks.tell(Position(200));
+                progress.release(Position(200));
+                landmarks.pass(Position(100), 2);
+            })
+        };
+        let end = progress.released();
+        let sight = landmarks.look();
+        assert!(
+            sight.last < Position(100) || sight.telling == Position(200),
+            "{sight:?} leads past a record of interest"
+        );
+        if end == Position(200) {
+            assert_eq!(landmarks.look().telling, Position(200), "what is released was told before");
+        }
+        writer.join().unwrap();
     });
 }

@@ -4,6 +4,7 @@
 mod commit;
 mod doorbell;
 mod inbound;
+mod landmarks;
 mod payload;
 mod progress;
 mod sync;
@@ -17,5 +18,6 @@ pub use inbound::{
     ByteBudget, Command, Imported, InboundConsumer, InboundProducer, InboundSlot, LARGE_BODY, NewSecret, Register,
     SignIn, To, Vouched, inbound_ring,
 };
+pub use landmarks::{Landmarks, Sight};
 pub use payload::Bytes;
 pub use progress::{Progress, Shutdown, SpaceSignal};

@@ -1,7 +1,6 @@
 //! The journal: segments of fixed size, written by one stage, read through maps.
 
 mod files;
-mod landmarks;
 mod map;
 mod memory;
 mod preparer;

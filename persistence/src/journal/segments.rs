@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 use ringdove_core::ids::{Epoch, Position};
+use ringdove_core::rings::Landmarks;
 
-use super::landmarks::Landmarks;
 use super::segment::SegmentHeader;
 use super::storage::{Storage, StorageFile};
 

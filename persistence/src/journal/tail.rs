@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use ringdove_core::ids::{Epoch, Position, Time};
 use ringdove_core::record::{MAX_BODY, RecordHead, SEGMENT_HEADER, record_len};
+use ringdove_core::rings::Sight;
 use ringdove_core::wire::record::is_message;
 
-use super::landmarks::Sight;
 use super::segment::{HEADER_BYTES, RecordBytes, parse_header};
 use super::segments::Segments;
 use super::storage::{Storage, StorageFile};

@@ -1,50 +1,57 @@
 //! What the writer leaves for those who follow it and care for few records: between two landmarks they need not read.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-
-use ringdove_core::ids::Position;
+use super::sync::{AtomicU64, Ordering};
+use crate::ids::Position;
 
 /// Where the last record stands, and up to where any may say more than that people wrote to each other. Written by the writer alone.
 #[derive(Debug)]
-pub(crate) struct Landmarks {
+pub struct Landmarks {
     telling: AtomicU64,
     last: AtomicU64,
-    chain: AtomicU32,
+    chain: AtomicU64,
 }
 
 /// Landmarks as they were at some moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Sight {
+pub struct Sight {
     /// The last record; 0: none was written yet.
-    pub(super) last: Position,
+    pub last: Position,
     /// The checksum of its header. It may be that of a later record: compare it with what stands there.
-    pub(super) chain: u32,
+    pub chain: u32,
     /// From here to the last record there are none but talk.
-    pub(super) telling: Position,
+    pub telling: Position,
+}
+
+impl Default for Landmarks {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Landmarks {
     /// Nobody writes yet: any record may say anything.
-    pub(super) fn new() -> Self {
-        Self { telling: AtomicU64::new(u64::MAX), last: AtomicU64::new(0), chain: AtomicU32::new(0) }
+    pub fn new() -> Self {
+        Self { telling: AtomicU64::new(u64::MAX), last: AtomicU64::new(0), chain: AtomicU64::new(0) }
     }
 
     /// Everything of interest so far stands below `end`. To be called before the record there is released.
-    pub(super) fn tell(&self, end: Position) {
+    pub fn tell(&self, end: Position) {
         self.telling.store(end.0, Ordering::Relaxed);
     }
 
     /// The last record that was written, whole.
-    pub(super) fn pass(&self, last: Position, chain: u32) {
-        self.chain.store(chain, Ordering::Relaxed);
+    pub fn pass(&self, last: Position, chain: u32) {
+        self.chain.store(chain.into(), Ordering::Relaxed);
         // whoever sees this position sees what was told of the records up to it
         self.last.store(last.0, Ordering::Release);
     }
 
-    pub(super) fn look(&self) -> Sight {
+    /// What is there now. Whoever has seen a position released sees everything of interest below it told.
+    pub fn look(&self) -> Sight {
         let last = Position(self.last.load(Ordering::Acquire));
         let telling = Position(self.telling.load(Ordering::Relaxed));
-        Sight { last, chain: self.chain.load(Ordering::Relaxed), telling }
+        // a checksum has 32 bits
+        Sight { last, chain: self.chain.load(Ordering::Relaxed) as u32, telling }
     }
 }
 
