@@ -73,6 +73,7 @@ pub struct Mixed {
     keeps: bool,
     to_person: Named,
     to_group: Named,
+    to_absent: Named,
     signed_in: Named,
     caught_up: Named,
 }
@@ -108,6 +109,7 @@ impl Mixed {
             keeps,
             to_person: Named::new("delivery one to one", "response"),
             to_group: Named::new("delivery to a group", "response"),
+            to_absent: Named::new("delivery to the absent", "response"),
             signed_in: Named::new("back", "response"),
             caught_up: Named::new("caught up", "response"),
         }
@@ -245,11 +247,21 @@ impl Workload for Mixed {
     }
 
     fn delivered(&mut self, _: &mut Crew, who: usize, text: &[u8], now_ns: u64) -> Result<(), String> {
-        if let Some(arrived) = self.flow.delivered(who, text, now_ns)?
-            && self.flow.measuring()
+        let measuring = self.flow.measuring();
+        let was_away = !matches!(self.whereabouts[who], Whereabouts::There | Whereabouts::Leaving);
+        // how long somebody stayed away says nothing about the server: it is told apart
+        self.flow.measure(measuring && !was_away);
+        let arrived = self.flow.delivered(who, text, now_ns);
+        self.flow.measure(measuring);
+        if let Some(arrived) = arrived?
+            && measuring
         {
             let is_group = arrived.stream >= self.roles.writers * self.roles.partners();
-            let named = if is_group { &mut self.to_group } else { &mut self.to_person };
+            let named = match (was_away, is_group) {
+                (true, _) => &mut self.to_absent,
+                (false, true) => &mut self.to_group,
+                (false, false) => &mut self.to_person,
+            };
             named.latency.record(arrived.took_ns);
         }
         Ok(())
@@ -312,7 +324,13 @@ impl Workload for Mixed {
 
     fn latencies(&mut self) -> Vec<&mut Named> {
         let mut all = self.flow.latencies();
-        all.extend([&mut self.to_person, &mut self.to_group, &mut self.signed_in, &mut self.caught_up]);
+        all.extend([
+            &mut self.to_person,
+            &mut self.to_group,
+            &mut self.to_absent,
+            &mut self.signed_in,
+            &mut self.caught_up,
+        ]);
         all
     }
 
@@ -333,6 +351,7 @@ impl Workload for Mixed {
 mod tests {
     use super::*;
     use crate::crew::tests::nobody_of;
+    use crate::stamp::{STAMP, Stamp};
 
     fn mixed(circle: Option<Circle>) -> Mixed {
         let rates = Rates { sends: 100.0, reconnects: 10.0 };
@@ -349,6 +368,26 @@ mod tests {
         for (send, before) in (0..1_000).zip(all) {
             let now = mixed.flow.sender(mixed.stream(send));
             assert_eq!(now, if before == comer { comer + 1 } else { before });
+        }
+    }
+
+    #[test]
+    fn what_waited_for_somebody_is_told_apart() {
+        let mut mixed = mixed(None);
+        let mut crew = nobody_of(20);
+        mixed.measure(true);
+        let reader = mixed.roles.partner(0, 0);
+        for (number, whereabouts) in [Whereabouts::CatchingUp(0), Whereabouts::There].into_iter().enumerate() {
+            mixed.flow.send(&mut crew, 0, 0, 0);
+            mixed.whereabouts[reader] = whereabouts;
+            let mut text = [b'.'; STAMP];
+            Stamp { stream: 0, number: number as u64 }.write(&mut text);
+            mixed.delivered(&mut crew, reader, &text, 7).unwrap();
+        }
+        assert_eq!(mixed.counts().deliveries, 2);
+        for (of, count) in [("delivery to the absent", 1), ("delivery one to one", 1), ("delivery", 1)] {
+            let named = mixed.latencies().into_iter().find(|named| named.of == of && named.kind == "response");
+            assert_eq!(named.unwrap().latency.total().len(), count, "{of}");
         }
     }
 
