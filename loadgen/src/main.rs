@@ -31,8 +31,8 @@ use load::Load;
 use measure::Done;
 use soak::Soak;
 use system::Target;
-use system::ringdove::accounts;
-use system::ringdove::relay::Relay;
+use system::native::accounts;
+use system::native::relay::Relay;
 
 fn main() -> ExitCode {
     let result = match CommandLine::parse().command {

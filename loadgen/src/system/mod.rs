@@ -2,9 +2,9 @@
 //! [`System`] and a [`Dialect`], and its line in [`ALL`].
 
 mod mosquitto;
+pub mod native;
 mod nats;
 mod redis;
-pub mod ringdove;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -16,13 +16,13 @@ use crate::workload::Circle;
 
 /// Every system that is known, in the order in which reports name them.
 pub const ALL: &[&dyn System] = &[
-    &ringdove::Ringdove::PROCESS,
-    &ringdove::Ringdove::SLEEPING,
-    &ringdove::Ringdove::MEMORY,
-    &ringdove::Ringdove::DISK,
-    &ringdove::Floor::SPINNING,
-    &ringdove::Floor::SLEEPING,
-    &ringdove::Floor::SYNCED,
+    &native::Ringdove::PROCESS,
+    &native::Ringdove::SLEEPING,
+    &native::Ringdove::MEMORY,
+    &native::Ringdove::DISK,
+    &native::Floor::SPINNING,
+    &native::Floor::SLEEPING,
+    &native::Floor::SYNCED,
     &nats::Nats,
     &nats::JetStream,
     &redis::Redis::SILENT,

@@ -13,10 +13,10 @@ use prost::Message;
 use super::Circle;
 use crate::process;
 use crate::results::{Case, Checked, Cpu, Run};
-use crate::system::ringdove::accounts::User;
-use crate::system::ringdove::signed_in::SignedIn;
-use crate::system::ringdove::wire::v1::{self, client_frame::Request, get::What, server_frame::Body, signal};
-use crate::system::ringdove::wire::{put_message, split};
+use crate::system::native::accounts::User;
+use crate::system::native::signed_in::SignedIn;
+use crate::system::native::wire::v1::{self, client_frame::Request, get::What, server_frame::Body, signal};
+use crate::system::native::wire::{put_message, split};
 
 /// How long the last news may take.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -1,4 +1,4 @@
-//! ringdove itself, at each level of durability, and its floor: what speaks ringdove's protocol.
+//! What speaks ringdove's native protocol: ringdove itself, at each level of durability, and its floor.
 
 pub mod accounts;
 mod counters;
