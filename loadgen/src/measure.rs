@@ -16,6 +16,9 @@ const ON_TIME: f64 = 0.999;
 const UNDER_WAY: f64 = 2.0;
 /// What the load's own lateness may be of a latency, both at the same percentile.
 const LATENESS: f64 = 0.1;
+/// Whoever makes thousands of connections on one core is late meanwhile. That is part of the response there, which makes a server look worse
+/// and never better, and is told beside it.
+const IN_THE_STORM: &str = " in the storm";
 /// What everyone else may take of one core.
 const OTHERS: f64 = 0.05;
 
@@ -159,6 +162,9 @@ fn faults(load: &Load, measured: &Measured, latencies: &[Named], on_time: OnTime
         for sent in latencies.iter().filter(|named| named.kind == "lag") {
             // `send in the storm` is the lag of `delivery in the storm`
             let when = sent.of.strip_prefix("send");
+            if when == Some(IN_THE_STORM) {
+                continue;
+            }
             let of_it = |named: &&Named| named.kind == "response" && named.of.strip_prefix("delivery") == when;
             let Some(delivery) = latencies.iter().find(of_it) else { continue };
             let (lag, response) = (at(sent), at(delivery));
