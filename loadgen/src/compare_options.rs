@@ -194,7 +194,7 @@ pub struct GoalsOptions {
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=20))]
     attempts: u32,
     /// How long is measured in a run.
-    #[arg(long, default_value = "2s", value_parser = humantime::parse_duration)]
+    #[arg(long, default_value = "2500ms", value_parser = humantime::parse_duration)]
     duration: Duration,
     /// Before that, not measured.
     #[arg(long, default_value = "500ms", value_parser = humantime::parse_duration)]

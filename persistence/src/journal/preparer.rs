@@ -154,9 +154,11 @@ impl<S: Storage> Agent for Preparer<S> {
         if self.latched || self.is_finished() {
             return 0;
         }
+        // before a sync, which may take long: sends are refused when no segment is ready
+        let prepared = self.prepare();
         self.sync();
         self.forget();
-        usize::from(self.prepare())
+        usize::from(prepared)
     }
 
     fn is_finished(&self) -> bool {
