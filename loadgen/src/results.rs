@@ -236,9 +236,9 @@ pub struct Verdict {
     pub measure: String,
     /// What has to hold, in words.
     pub bound: String,
-    /// ringdove's figure: the median of the rounds.
-    #[serde(deserialize_with = "number")]
-    pub ringdove: f64,
+    /// ringdove's figure: the median of the rounds; left out where none counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ringdove: Option<f64>,
     /// The figure beside it: the median of the rounds; left out where the goal is a plain number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub other: Option<f64>,

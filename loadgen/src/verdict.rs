@@ -1,6 +1,7 @@
 //! Goals held against a comparison: figures of one round beside each other, the median of the rounds, and their spread.
 
 use crate::goals::{Beside, Course, Goal, Measure};
+use crate::load::Load;
 use crate::results::{Case, Comparison, Run, Verdict};
 
 /// The median of sorted figures; none of none.
@@ -62,13 +63,13 @@ fn verdict(goal: Goal, course: &Course, measure: &Measure, comparison: &Comparis
         Beside::Nothing => None,
         Beside::One(name) => Some(name.to_owned()),
         Beside::Best(names) => Some(format!("best of {}", names.join(", "))),
-        Beside::Load(load) => Some(words(&course.loads[load].case())),
+        Beside::Load(load) => Some(format!("its own{}", apart(course, load))),
     };
     Verdict {
-        goal: format!("{}: {}", goal.name(), words(&case)),
+        goal: format!("{}{}", goal.name(), apart(course, measure.load)),
         measure: measure.name.to_owned(),
         bound: measure.bound.words(),
-        ringdove: median(&sorted(own)).unwrap_or_default(),
+        ringdove: median(&sorted(own)),
         other: named.as_ref().and(median(&sorted(beside))),
         beside: named,
         rounds,
@@ -82,9 +83,18 @@ fn figure(comparison: &Comparison, system: &str, case: &Case, round: u32, measur
     comparison.runs.iter().find(counts).and_then(measure.of).filter(|figure| figure.is_finite())
 }
 
-fn words(case: &Case) -> String {
-    let settings: Vec<_> = case.settings.iter().map(|(name, value)| format!("{name} {value}")).collect();
-    format!("{} ({})", case.workload, settings.join(", "))
+/// What tells a load of a goal from its others, in words.
+fn apart(course: &Course, load: usize) -> String {
+    let cases: Vec<_> = course.loads.iter().map(Load::case).collect();
+    let case = &cases[load];
+    let differs =
+        |(name, value): &(&String, &String)| cases.iter().any(|other| other.settings.get(*name) != Some(*value));
+    let mut words: Vec<_> =
+        case.settings.iter().filter(differs).map(|(name, value)| format!("{name} {value}")).collect();
+    if cases.iter().any(|other| other.workload != case.workload) {
+        words = vec![case.workload.clone()];
+    }
+    if words.is_empty() { String::new() } else { format!(", {}", words.join(", ")) }
 }
 
 /// A verdict in one line.
@@ -98,10 +108,9 @@ pub fn line(verdict: &Verdict) -> String {
         (Some(beside), Some(other)) => format!(", {beside} {other:.1}"),
         _ => String::new(),
     };
-    format!(
-        "{}: {} ringdove {:.1}{beside}; {spread}, goal {}: {}",
-        verdict.goal, verdict.measure, verdict.ringdove, verdict.bound, verdict.verdict
-    )
+    let own = verdict.ringdove.map(|figure| format!(" ringdove {figure:.1}")).unwrap_or_default();
+    let Verdict { goal, measure, bound, verdict, .. } = verdict;
+    format!("{goal}: {measure}{own}{beside}; {spread}, goal {bound}: {verdict}")
 }
 
 #[cfg(test)]

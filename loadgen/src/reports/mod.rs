@@ -144,13 +144,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut results = synthetic::realistic();
         let one = &mut results.comparisons[0];
-        (one.runs[0].sends_per_s, one.verdicts[0].ringdove, one.verdicts[0].rounds[0]) = (f64::NAN, f64::NAN, f64::NAN);
+        (one.runs[0].sends_per_s, one.verdicts[0].ringdove, one.verdicts[0].rounds[0]) = (f64::NAN, None, f64::NAN);
         one.runs[0].figures.insert("all_back_s".into(), f64::INFINITY);
         results.save(folder.path()).unwrap();
         let read = read(folder.path()).unwrap();
         let one = &read.comparisons[0];
         assert!(one.runs[0].sends_per_s.is_nan() && one.runs[0].figures["all_back_s"].is_nan());
-        assert!(one.verdicts[0].ringdove.is_nan() && one.verdicts[0].rounds[0].is_nan());
+        assert!(one.verdicts[0].ringdove.is_none() && one.verdicts[0].rounds[0].is_nan());
     }
 
     fn break_numbers(run: &mut Run) {

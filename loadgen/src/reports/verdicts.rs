@@ -23,7 +23,7 @@ fn row(verdict: &Verdict) -> Vec<Cell> {
         Cell::of(short(&verdict.goal, 60)),
         Cell::of(short(&verdict.measure, 60)),
         Cell::of(short(&verdict.bound, 100)),
-        Cell::of(number(verdict.ringdove)),
+        Cell::of(verdict.ringdove.map(number).unwrap_or_default()),
         Cell {
             small: verdict.beside.as_deref().map(|beside| short(beside, 40)).unwrap_or_default(),
             ..Cell::of(verdict.other.map(number).unwrap_or_default())
