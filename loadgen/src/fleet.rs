@@ -64,6 +64,10 @@ pub struct Measured {
     pub duration: Duration,
     /// Sends that were over and deliveries while measuring.
     pub counts: Checked,
+    /// Sends that were handed over while measuring.
+    pub sent: u64,
+    /// Time while measuring in which there was nothing to read or to send; not known where some are read before the others.
+    pub idle: Option<Duration>,
     /// Over the whole run.
     pub all: Checked,
     /// CPU time while measuring.
@@ -87,6 +91,8 @@ struct Mark {
     at: Instant,
     time: SystemTime,
     counts: Checked,
+    sent: u64,
+    idle: Duration,
     cpu: process::Clocks,
 }
 
@@ -102,6 +108,8 @@ pub struct Fleet {
     unread: Vec<usize>,
     clock: Clock,
     quiet_since: Instant,
+    /// Time in which there was nothing to read or to send.
+    idle: Duration,
 }
 
 impl Fleet {
@@ -128,6 +136,7 @@ impl Fleet {
             unread: Vec::new(),
             clock: Clock::start(),
             quiet_since: Instant::now(),
+            idle: Duration::ZERO,
         })
     }
 
@@ -172,7 +181,7 @@ impl Fleet {
     ) -> Result<Measured, String> {
         let bar = progress_bar(timing, title);
         let interval = watch.every.unwrap_or_else(|| (timing.duration / INTERVALS).max(SHORTEST));
-        let before = process::MachineClocks::read(server)?;
+        let before = process::OtherClocks::read(server)?;
         self.clock = Clock::start();
         let began = Instant::now();
         workload.begin(&mut self.crew, self.clock.now_ns());
@@ -184,14 +193,14 @@ impl Fleet {
             let elapsed = began.elapsed();
             match (&from, &to) {
                 (None, _) if elapsed >= timing.warm_up => {
-                    from = Some(mark(workload, server)?);
-                    workload.measure(true);
+                    from = Some(self.mark(workload, server)?);
+                    workload.measure(true, self.clock.now_ns());
                 }
                 (Some(begin), None) => {
                     let measured = begin.at.elapsed();
                     if measured >= timing.duration && !workload.is_amid() {
-                        to = Some((mark(workload, server)?, server.map(process::memory).transpose()?));
-                        workload.measure(false);
+                        to = Some((self.mark(workload, server)?, server.map(process::memory).transpose()?));
+                        workload.measure(false, self.clock.now_ns());
                         workload.stop();
                         cut_all(workload, measured);
                     } else if measured >= cut {
@@ -225,14 +234,27 @@ impl Fleet {
                 deliveries: to.counts.deliveries - from.counts.deliveries,
                 ..Checked::default()
             },
+            sent: to.sent - from.sent,
+            idle: self.first.is_none().then(|| to.idle - from.idle),
             all: workload.counts(),
             cpu: to.cpu.since(from.cpu),
-            others: process::MachineClocks::read(server)?.others_since(before),
+            others: process::OtherClocks::read(server)?.since(before),
             whole: began.elapsed(),
             memory,
             syncs: self.crew.syncs(),
             present: self.crew.present() as u64,
             missing,
+        })
+    }
+
+    fn mark(&self, workload: &dyn Workload, server: Option<u32>) -> Result<Mark, String> {
+        Ok(Mark {
+            at: Instant::now(),
+            time: SystemTime::now(),
+            counts: workload.counts(),
+            sent: workload.sent(),
+            idle: self.idle,
+            cpu: process::Clocks::read(server)?,
         })
     }
 
@@ -249,6 +271,7 @@ impl Fleet {
             || !self.unread.is_empty()
             || wait < FINEST
             || self.quiet_since.elapsed() < spin;
+        let asked = Instant::now();
         let timeout = if hot { Duration::ZERO } else { wait };
         // taken out, as reading needs all of the rest
         let mut events = self.events.take().unwrap_or_else(|| Events::with_capacity(EVENTS));
@@ -257,8 +280,11 @@ impl Fleet {
         {
             return Err(error.to_string());
         }
+        let now = Instant::now();
         if !events.is_empty() {
-            self.quiet_since = Instant::now();
+            self.quiet_since = now;
+        } else if self.first.is_none() && self.unread.is_empty() {
+            self.idle += now - asked;
         }
         for who in std::mem::take(&mut self.unread) {
             self.read(who, workload)?;
@@ -374,7 +400,7 @@ impl Workload for Gathering<'_> {
 
     fn stop(&mut self) {}
 
-    fn measure(&mut self, _: bool) {}
+    fn measure(&mut self, _: bool, _: u64) {}
 
     fn counts(&self) -> Checked {
         Checked::default()
@@ -391,15 +417,6 @@ impl Workload for Gathering<'_> {
 
 fn cut_all(workload: &mut dyn Workload, at: Duration) {
     workload.latencies().into_iter().for_each(|named| named.latency.cut(at));
-}
-
-fn mark(workload: &dyn Workload, server: Option<u32>) -> Result<Mark, String> {
-    Ok(Mark {
-        at: Instant::now(),
-        time: SystemTime::now(),
-        counts: workload.counts(),
-        cpu: process::Clocks::read(server)?,
-    })
 }
 
 fn progress_bar(timing: Timing, title: &str) -> ProgressBar {

@@ -107,7 +107,7 @@ pub struct Course {
 const SENDS: Figure = |run| Some(run.sends_per_s);
 const DELIVERIES: Figure = |run| Some(run.deliveries_per_s);
 const ALL_BACK: Figure = |run| run.figures.get("all back s").copied();
-const STORM_TO_CALM: Figure = |run| run.figures.get("delivery in the storm p99 ratio").copied();
+const STORM_TO_CALM: Figure = |run| run.figures.get("service in the storm p99 ratio").copied();
 const CPU: Figure = |run| run.cpu.server_s_per_million_deliveries;
 
 fn percentile(run: &Run, of: &str, percentile: &str) -> Option<f64> {
@@ -245,7 +245,7 @@ impl Goal {
                 Course { ringdove: "ringdove-disk", ..course(vec![durable(1)], &others, measures) }
             }
             Self::Storm => {
-                let weather = Weather { pairs: 100, rate: 2_000.0, people: 10_000, storms: 3 };
+                let weather = Weather { pairs: 100, rate: 10_000.0, people: 10_000, storms: 4 };
                 let measures = vec![
                     measure("s until all are back", ALL_BACK, Nothing, AtMost(2.0)),
                     measure("p99, storm to calm", STORM_TO_CALM, Nothing, AtMost(3.0)),

@@ -8,7 +8,7 @@ use crate::fleet::{Fleet, Measured, Timing, Watch};
 use crate::latency::Named;
 use crate::process;
 use crate::results::Case;
-use crate::system::{Cast, System, Target};
+use crate::system::{Cast, Keeps, System, Target};
 use crate::workload::{
     AWAY_MS, Circle, Fanout, Mixed, Pace, Pair, Rates, Roles, STAYS_AWAY, SignIn, Storm, Weather, Workload,
 };
@@ -199,12 +199,12 @@ impl Load {
                 ..Cast::default()
             },
             Self::Mixed { people, members, .. } => {
-                let roles = Roles::new(people, members, system.keeps_for_absent());
+                let roles = Roles::new(people, members, system.keeps() != Keeps::Nothing);
                 let circle = self.circle(system);
                 Cast { people: roles.people, groups: roles.groups, circle, one_way: false }
             }
             Self::Storm { weather, .. } => Cast { people: 2 * weather.pairs + weather.people, ..Cast::default() },
-            Self::Idle { connections } => Cast { people: connections, ..Cast::default() },
+            Self::Idle { connections } => Cast { people: connections, circle: self.circle(system), ..Cast::default() },
             Self::SignIn { people, .. } => Cast { people, ..Cast::default() },
         }
     }
@@ -213,8 +213,11 @@ impl Load {
     fn circle(&self, system: &dyn System) -> Option<Circle> {
         match *self {
             Self::Mixed { people, members, .. } if system.tells_presence() => {
-                let roles = Roles::new(people, members, system.keeps_for_absent());
+                let roles = Roles::new(people, members, system.keeps() != Keeps::Nothing);
                 Some(Circle::new(roles.people, CONTACTS))
+            }
+            Self::Idle { connections } if system.tells_presence() && connections > CONTACTS => {
+                Some(Circle::new(connections, CONTACTS))
             }
             _ => None,
         }
@@ -301,12 +304,12 @@ impl Load {
     }
 
     fn workload(&self, system: &dyn System, timing: Timing) -> Box<dyn Workload> {
-        let (answers, keeps) = (system.answers(), system.keeps_for_absent());
+        let (answers, keeps) = (system.answers(), system.keeps());
         match *self {
             Self::Pair { pairs, pace, .. } => Box::new(Pair::new(pairs, answers, pace)),
             Self::Fanout { groups, members, pace, .. } => Box::new(Fanout::new(groups, members, answers, pace)),
             Self::Mixed { people, members, rates, .. } => {
-                let roles = Roles::new(people, members, keeps);
+                let roles = Roles::new(people, members, keeps != Keeps::Nothing);
                 Box::new(Mixed::new(roles, rates, answers, keeps, self.circle(system)))
             }
             Self::Storm { weather, .. } => Box::new(Storm::new(weather, timing.duration, answers)),

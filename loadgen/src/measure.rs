@@ -10,9 +10,9 @@ use crate::load::{Load, Nobody, Onlooker, Outcome};
 use crate::results::{Cpu, LatencyFigures, Memory, Run};
 use crate::system::{System, Target};
 
-/// What of the sends that a schedule meant has to be over in time.
+/// What of the sends that a schedule meant the load has to hand over in time. How many of them the system finishes is its result.
 const ON_TIME: f64 = 0.999;
-/// Sends that may be under way at the end of what is measured, however few there are in all.
+/// Sends that may be missing at the end of what is measured, however few there are in all.
 const UNDER_WAY: f64 = 2.0;
 /// What the load's own lateness may be of a latency, both at the same percentile.
 const LATENESS: f64 = 0.1;
@@ -107,6 +107,9 @@ fn done(load: &Load, system: &dyn System, outcome: Outcome, on_time: OnTime) -> 
     let seconds = measured.duration.as_secs_f64();
     let server_s = measured.cpu.server.map(|spent| spent.as_secs_f64());
     let millions = measured.counts.deliveries as f64 / 1e6;
+    // little of it: what is measured is the load as much as the system
+    let idle =
+        measured.idle.filter(|_| millions > 0.0).map(|idle| ("load idle %", idle.as_secs_f64() / seconds * 100.0));
     let each = |bytes: u64| bytes as f64 / connections.count.max(1) as f64;
     let run = Run {
         void,
@@ -129,7 +132,7 @@ fn done(load: &Load, system: &dyn System, outcome: Outcome, on_time: OnTime) -> 
             kernel_bytes_per_connection: each(connections.kernel),
         }),
         latencies: latencies.iter().map(figures_of).collect(),
-        figures: figures.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+        figures: figures.into_iter().chain(idle).map(|(name, value)| (name.to_owned(), value)).collect(),
         ..empty(load, system)
     };
     Done { run, latencies, measured_from: measured.measured_from }
@@ -153,9 +156,9 @@ fn faults(load: &Load, measured: &Measured, latencies: &[Named], on_time: OnTime
     }
     let seconds = measured.duration.as_secs_f64();
     if let Some(rate) = load.offered() {
-        let (meant, over) = (rate * seconds, measured.counts.sends as f64);
-        if over < meant * ON_TIME && meant - over > UNDER_WAY {
-            faults.push(format!("late: {:.0} sends/s of {rate:.0} meant", over / seconds));
+        let (meant, sent) = (rate * seconds, measured.sent as f64);
+        if sent < meant * ON_TIME && meant - sent > UNDER_WAY {
+            faults.push(format!("late: the load sent {:.0}/s of {rate:.0} meant", sent / seconds));
         }
         let (name, quantile) = on_time.quantile();
         let at = |named: &Named| named.latency.total().value_at_quantile(quantile) as f64 / 1_000.0;
@@ -181,4 +184,76 @@ fn faults(load: &Load, measured: &Measured, latencies: &[Named], on_time: OnTime
         faults.push(format!("other work took {:.0} % of a core", others * 100.0));
     }
     faults
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::results::Checked;
+    use crate::workload::Pace;
+    use std::time::Duration;
+
+    const LOAD: Load = Load::Pair { pairs: 1, payload: 64, pace: Some(Pace::Rate(1_000.0)), name: "pair" };
+
+    /// A second in which everything went well.
+    fn well() -> Measured {
+        Measured {
+            measured_from: SystemTime::UNIX_EPOCH,
+            duration: Duration::from_secs(1),
+            counts: Checked { sends: 1_000, deliveries: 1_000, ..Checked::default() },
+            sent: 1_000,
+            idle: None,
+            all: Checked::default(),
+            cpu: crate::process::Spent::default(),
+            others: (Duration::ZERO, Duration::ZERO),
+            whole: Duration::from_secs(2),
+            memory: None,
+            syncs: 0,
+            present: 2,
+            missing: None,
+        }
+    }
+
+    /// Latencies of a hundred sends each: `late` of a hundred were sent 50 us late.
+    fn latencies(late: u64) -> Vec<Named> {
+        let mut all = vec![Named::new("delivery", "response"), Named::new("send", "lag")];
+        for number in 0..100 {
+            all[0].latency.record(200_000);
+            all[1].latency.record(if number < late { 50_000 } else { 100 });
+        }
+        all
+    }
+
+    fn faults_of(change: impl FnOnce(&mut Measured)) -> Vec<String> {
+        let mut measured = well();
+        change(&mut measured);
+        faults(&LOAD, &measured, &latencies(0), OnTime::P99)
+    }
+
+    #[test]
+    fn a_run_in_which_all_went_well_counts() {
+        assert!(faults_of(|_| {}).is_empty());
+        // what the system finishes is its result, and no fault of the load
+        assert!(faults_of(|measured| measured.counts.sends = 500).is_empty());
+        assert!(faults_of(|measured| measured.sent = 998).is_empty(), "two sends may be under way");
+        assert!(faults_of(|measured| measured.others.0 = Duration::from_millis(99)).is_empty());
+    }
+
+    #[test]
+    fn whatever_is_wrong_is_said() {
+        assert_eq!(faults_of(|measured| measured.missing = Some("3 undelivered".into())), ["lost: 3 undelivered"]);
+        assert_eq!(faults_of(|measured| measured.all.duplicated = 2), ["2 messages arrived twice"]);
+        assert_eq!(faults_of(|measured| measured.all.reordered = 1), ["1 messages arrived out of order"]);
+        assert_eq!(faults_of(|measured| measured.sent = 990), ["late: the load sent 990/s of 1000 meant"]);
+        let busy = faults_of(|measured| measured.others.0 = Duration::from_millis(300));
+        assert_eq!(busy, ["other work took 15 % of a core"]);
+    }
+
+    #[test]
+    fn the_load_has_to_be_on_time_up_to_a_percentile() {
+        let late = |late, on_time| faults(&LOAD, &well(), &latencies(late), on_time).len();
+        assert_eq!((late(5, OnTime::P99), late(5, OnTime::P90)), (1, 0));
+        assert_eq!((late(20, OnTime::P90), late(20, OnTime::P50)), (1, 0));
+        assert_eq!(late(60, OnTime::P50), 1);
+    }
 }

@@ -14,8 +14,7 @@ use rustix::param::{clock_ticks_per_second, page_size};
 pub fn cpu(pid: u32) -> Result<Duration, String> {
     let path = format!("/proc/{pid}/stat");
     let stat = fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
-    // behind the name, which may hold anything, in brackets
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let fields = fields(&stat);
     let ticks = |place: usize| fields.get(place).and_then(|field| field.parse::<u64>().ok());
     let (Some(user), Some(system)) = (ticks(11), ticks(12)) else { return Err(format!("{path} cannot be read")) };
     Ok(in_ticks(user + system))
@@ -57,55 +56,56 @@ impl Clocks {
     }
 }
 
-/// The clocks of the whole machine: reading them takes milliseconds, so it is done before and after a run.
+/// The clocks of everyone else: reading them takes milliseconds, so it is done before and after a run.
 #[derive(Clone, Copy, Debug)]
-pub struct MachineClocks {
-    known: Clocks,
+pub struct OtherClocks {
+    /// All other processes, with those of their children that have ended, and what the host took away.
+    others: Duration,
     /// The kernel's own threads: they write to disk for whoever dirtied pages.
     kernel: Duration,
-    /// All processes, and what the host took away. What the kernel does in interrupts is nobody's, and is left out.
-    all: Duration,
-}
-
-impl MachineClocks {
-    /// Now.
-    ///
-    /// # Errors
-    /// The server has ended.
-    pub fn read(server: Option<u32>) -> Result<Self, String> {
-        let path = "/proc/stat";
-        let stat = fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
-        let line = stat.lines().next().unwrap_or_default();
-        // user, nice, system, idle, iowait, irq, softirq, steal
-        let fields: Vec<u64> = line.split_whitespace().skip(1).filter_map(|field| field.parse().ok()).collect();
-        let [user, nice, system, _, _, _, _, steal, ..] = fields[..] else {
-            return Err(format!("{path} cannot be read"));
-        };
-        let all = in_ticks(user + nice + system + steal);
-        Ok(Self { known: Clocks::read(server)?, kernel: kernel_threads(), all })
-    }
-
-    /// What everyone else spent since then, and the kernel's threads.
-    pub fn others_since(&self, begin: Self) -> (Duration, Duration) {
-        let known = self.known.since(begin.known);
-        let kernel = self.kernel.saturating_sub(begin.kernel);
-        let ours = known.own + known.server.unwrap_or_default() + kernel;
-        (self.all.saturating_sub(begin.all).saturating_sub(ours), kernel)
-    }
 }
 
 /// The thread that all of the kernel's other threads come from.
-const KTHREADD: &str = "2";
+const KTHREADD: u32 = 2;
 
-fn kernel_threads() -> Duration {
-    let Ok(entries) = fs::read_dir("/proc") else { return Duration::ZERO };
-    let spent = entries.flatten().filter_map(|entry| {
-        let pid = entry.file_name().to_str()?.parse::<u32>().ok()?;
-        let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
-        let parent = stat.rsplit(')').next()?.split_whitespace().nth(1)?;
-        if parent == KTHREADD { cpu(pid).ok() } else { None }
-    });
-    spent.sum()
+impl OtherClocks {
+    /// Now. Processes are added up one by one: what the kernel does in interrupts is counted as theirs on some kernels and on others not, so
+    /// that nothing can be told from the sums of the whole machine.
+    ///
+    /// # Errors
+    /// This system does not tell.
+    pub fn read(server: Option<u32>) -> Result<Self, String> {
+        let words = |path: &str, error: std::io::Error| format!("{path}: {error}");
+        let stat = fs::read_to_string("/proc/stat").map_err(|error| words("/proc/stat", error))?;
+        // user, nice, system, idle, iowait, irq, softirq, steal
+        let stolen = stat.lines().next().and_then(|line| line.split_whitespace().nth(8)?.parse().ok());
+        let mut this = Self { others: in_ticks(stolen.unwrap_or(0)), kernel: Duration::ZERO };
+        for entry in fs::read_dir("/proc").map_err(|error| words("/proc", error))?.flatten() {
+            let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+            // one that has just ended is in the sums of its parent
+            let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else { continue };
+            let fields: Vec<u64> = fields(&stat).iter().map(|field| field.parse().unwrap_or(0)).collect();
+            let [_, parent, .., user, system, ended_user, ended_system] = fields[..fields.len().min(15)] else {
+                continue;
+            };
+            if pid == KTHREADD || parent == u64::from(KTHREADD) {
+                this.kernel += in_ticks(user + system);
+            } else if pid != std::process::id() && Some(pid) != server {
+                this.others += in_ticks(user + system + ended_user + ended_system);
+            }
+        }
+        Ok(this)
+    }
+
+    /// What everyone else spent since then, and the kernel's threads.
+    pub fn since(&self, begin: Self) -> (Duration, Duration) {
+        (self.others.saturating_sub(begin.others), self.kernel.saturating_sub(begin.kernel))
+    }
+}
+
+/// What stands in /proc/PID/stat behind the name, which may hold anything, in brackets: state, parent ...
+fn fields(stat: &str) -> Vec<&str> {
+    stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect()
 }
 
 /// Memory of a process, in bytes.
@@ -174,11 +174,27 @@ mod tests {
     #[test]
     fn this_process_has_used_something() {
         let pid = std::process::id();
-        let before = MachineClocks::read(Some(pid)).unwrap();
+        let before = OtherClocks::read(None).unwrap();
         let memory = memory(pid).unwrap();
         assert!(memory.anonymous > 10_000 && memory.rss >= memory.anonymous);
         assert!(kernel_memory().unwrap() > 10_000);
-        let (others, kernel) = MachineClocks::read(Some(pid)).unwrap().others_since(before);
+        let (others, kernel) = OtherClocks::read(None).unwrap().since(before);
         assert!(others < Duration::from_secs(600) && kernel < Duration::from_secs(600));
+    }
+
+    /// Whatever another process spends is seen, whether it has ended meanwhile or not.
+    #[test]
+    fn others_are_seen() {
+        let before = OtherClocks::read(None).unwrap();
+        let busy = "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done";
+        assert!(std::process::Command::new("sh").args(["-c", busy]).status().unwrap().success());
+        let mut going = std::process::Command::new("sh").args(["-c", &format!("{busy}; sleep 60")]).spawn().unwrap();
+        while cpu(going.id()).unwrap() < Duration::from_millis(50) {
+            std::thread::yield_now();
+        }
+        let (others, _) = OtherClocks::read(None).unwrap().since(before);
+        going.kill().unwrap();
+        going.wait().unwrap();
+        assert!(others >= Duration::from_millis(50), "{others:?}");
     }
 }

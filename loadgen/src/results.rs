@@ -131,7 +131,7 @@ pub struct Run {
 }
 
 /// What was checked.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checked {
     /// Sends that were answered, or reached everyone where nothing is answered.
     pub sends: u64,

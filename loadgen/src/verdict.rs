@@ -4,6 +4,9 @@ use crate::goals::{Beside, Course, Goal, Measure};
 use crate::load::Load;
 use crate::results::{Case, Comparison, Run, Verdict};
 
+/// Rounds that have to count for a goal to be decided.
+const ENOUGH: usize = 9;
+
 /// The median of sorted figures; none of none.
 pub fn median(sorted: &[f64]) -> Option<f64> {
     let middle = sorted.len() / 2;
@@ -18,6 +21,12 @@ pub fn median(sorted: &[f64]) -> Option<f64> {
 pub fn sorted(mut figures: Vec<f64>) -> Vec<f64> {
     figures.sort_by(f64::total_cmp);
     figures
+}
+
+/// Those of these systems that take part.
+fn present(names: &[&'static str], comparison: &Comparison) -> Vec<&'static str> {
+    let takes_part = |name: &&&str| comparison.systems.iter().any(|system| system.name == **name);
+    names.iter().filter(takes_part).copied().collect()
 }
 
 /// What came of a goal.
@@ -36,9 +45,11 @@ fn verdict(goal: Goal, course: &Course, measure: &Measure, comparison: &Comparis
             Beside::Nothing => Some(1.0),
             Beside::One(name) => self::figure(comparison, name, &case, round, measure),
             Beside::Best(names) => {
-                let figures = names.iter().filter_map(|name| self::figure(comparison, name, &case, round, measure));
+                // the best of all who take part, or nobody's: one whose run counts for nothing might have been it
+                let here = present(names, comparison);
+                let figures = here.iter().map(|name| self::figure(comparison, name, &case, round, measure));
                 let better = if measure.bound.wants_less() { f64::min } else { f64::max };
-                figures.reduce(better)
+                figures.collect::<Option<Vec<_>>>().and_then(|figures| figures.into_iter().reduce(better))
             }
             Beside::Load(load) => self::figure(comparison, course.ringdove, &course.loads[load].case(), round, measure),
         };
@@ -51,18 +62,21 @@ fn verdict(goal: Goal, course: &Course, measure: &Measure, comparison: &Comparis
     let rounds = sorted(judged);
     let result = match median(&rounds) {
         None => "undecided: no round counts".to_owned(),
+        Some(median) if rounds.len() < ENOUGH => {
+            let so_far = measure.bound.judge(&rounds, median);
+            format!("undecided: {} rounds count, and {ENOUGH} are needed (so far: {so_far})", rounds.len())
+        }
         Some(median) => measure.bound.judge(&rounds, median).to_owned(),
-    };
-    let counted = rounds.len() as u32;
-    let result = if counted < comparison.rounds && counted > 0 {
-        format!("{result} ({counted} of {} rounds count)", comparison.rounds)
-    } else {
-        result
     };
     let named = match measure.beside {
         Beside::Nothing => None,
         Beside::One(name) => Some(name.to_owned()),
-        Beside::Best(names) => Some(format!("best of {}", names.join(", "))),
+        Beside::Best(names) => {
+            let here = present(names, comparison);
+            let away: Vec<_> = names.iter().filter(|name| !here.contains(name)).copied().collect();
+            let without = if away.is_empty() { String::new() } else { format!("; without {}", away.join(", ")) };
+            Some(format!("best of {}{without}", here.join(", ")))
+        }
         Beside::Load(load) => Some(format!("its own{}", apart(course, load))),
     };
     Verdict {
@@ -116,6 +130,61 @@ pub fn line(verdict: &Verdict) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::goals::Bound;
+
+    const ROUNDS: u32 = 9;
+
+    /// Nine rounds of these systems, with messages a second by system and round.
+    fn comparison(systems: &[&str], sends: impl Fn(&str, u32) -> f64) -> (Course, Comparison) {
+        let course = Goal::PairMaximum.course();
+        let mut comparison = crate::reports::synthetic::realistic().comparisons.remove(0);
+        comparison.rounds = ROUNDS;
+        comparison.systems.truncate(systems.len());
+        comparison.runs.clear();
+        for (system, facts) in systems.iter().zip(&mut comparison.systems) {
+            facts.name = (*system).to_owned();
+            for round in 1..=ROUNDS {
+                let mut run = crate::measure::empty(&course.loads[0], crate::system::named(system).unwrap());
+                (run.round, run.sends_per_s) = (round, sends(system, round));
+                comparison.runs.push(run);
+            }
+        }
+        (course, comparison)
+    }
+
+    fn of(beside: Beside, bound: Bound, course: &Course, comparison: &Comparison) -> Verdict {
+        let measure = Measure { name: "messages/s", load: 0, of: |run| Some(run.sends_per_s), beside, bound };
+        verdict(Goal::PairMaximum, course, &measure, comparison)
+    }
+
+    #[test]
+    fn ratios_are_taken_within_rounds() {
+        let sends = |system: &str, round: u32| f64::from(round) * if system == "ringdove" { 3.0 } else { 2.0 };
+        let (course, comparison) = comparison(&["ringdove", "floor"], sends);
+        let verdict = of(Beside::One("floor"), Bound::AtLeast(1.2), &course, &comparison);
+        assert_eq!((verdict.rounds, &*verdict.verdict), (vec![1.5; 9], "reached"));
+        assert_eq!(
+            (verdict.ringdove, verdict.other, verdict.beside.as_deref()),
+            (Some(15.0), Some(10.0), Some("floor"))
+        );
+    }
+
+    #[test]
+    fn the_best_is_the_best_of_all_who_take_part() {
+        let sends = |system: &str, _| if system == "nats" { 2.0 } else { 1.0 };
+        let (course, mut comparison) = comparison(&["ringdove", "redis", "nats"], sends);
+        let best = Beside::Best(&["nats", "redis", "mosquitto"]);
+        let verdict = of(best, Bound::AlwaysAbove(1.0), &course, &comparison);
+        assert_eq!((verdict.rounds[0], &*verdict.verdict), (0.5, "missed"));
+        assert_eq!(verdict.beside.as_deref(), Some("best of nats, redis; without mosquitto"));
+        // the better one counts for nothing in some rounds: nothing is known of these
+        comparison.runs.iter_mut().filter(|run| run.system == "nats" && run.round > 4).for_each(|run| {
+            run.void.push("late".into());
+        });
+        let verdict = of(best, Bound::AlwaysAbove(0.1), &course, &comparison);
+        assert_eq!(verdict.rounds.len(), 4);
+        assert!(verdict.verdict.starts_with("undecided: 4 rounds count, and 9 are needed"), "{}", verdict.verdict);
+    }
 
     #[test]
     fn medians() {

@@ -18,7 +18,7 @@ mod spread;
 mod study;
 mod summary;
 #[cfg(test)]
-mod synthetic;
+pub mod synthetic;
 mod terminal;
 mod verdicts;
 mod wording;

@@ -54,9 +54,9 @@ pub trait System: Sync {
     /// Whether a sender is told that its text was taken. Where it is not, a send is over once it has reached everyone.
     fn answers(&self) -> bool;
 
-    /// Whether it keeps what is sent to somebody who is away.
-    fn keeps_for_absent(&self) -> bool {
-        false
+    /// What it does with texts for those who are away.
+    fn keeps(&self) -> Keeps {
+        Keeps::Nothing
     }
 
     /// Whether people are told when their contacts come and go.
@@ -101,6 +101,17 @@ pub trait System: Sync {
 
 /// A server's own counters, by name.
 pub type Counted = BTreeMap<&'static str, u64>;
+
+/// What a system does with texts for those who are away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keeps {
+    /// They are lost.
+    Nothing,
+    /// They are there when somebody comes back.
+    Texts,
+    /// And whoever comes back is told how many there are, so that a client knows when it has them all.
+    AndTellsHowFar,
+}
 
 impl std::fmt::Debug for dyn System {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

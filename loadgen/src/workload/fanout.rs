@@ -1,6 +1,6 @@
 //! Groups: the first member of each writes to all others.
 
-use super::flow::{Flow, Loop, Pace, Schedule};
+use super::flow::{AT_ONCE, Flow, Loop, Pace, Schedule};
 use super::{Clock, Workload};
 use crate::crew::Crew;
 use crate::latency::Named;
@@ -51,9 +51,12 @@ impl Workload for Fanout {
 
     fn due(&mut self, crew: &mut Crew, clock: Clock) -> Result<Option<u64>, String> {
         let Pace::Rate(_) = self.pace else { return Ok(None) };
-        while !self.stopped {
+        for _ in 0..AT_ONCE {
             let (meant_ns, number) = self.schedule.peek();
             let now_ns = clock.now_ns();
+            if self.stopped {
+                return Ok(None);
+            }
             if meant_ns > now_ns {
                 return Ok(Some(meant_ns));
             }
@@ -62,7 +65,8 @@ impl Workload for Fanout {
             self.schedule.advance();
             crew.flush(self.flow.sender(group))?;
         }
-        Ok(None)
+        self.flow.check_following()?;
+        Ok(Some(self.schedule.peek().0))
     }
 
     fn answered(&mut self, crew: &mut Crew, who: usize, now_ns: u64) -> Result<(), String> {
@@ -73,10 +77,11 @@ impl Workload for Fanout {
     }
 
     fn delivered(&mut self, crew: &mut Crew, who: usize, text: &[u8], now_ns: u64) -> Result<(), String> {
-        if let Some(arrived) = self.flow.delivered(who, text, now_ns)?
-            && arrived.over
-        {
-            self.go_on(crew, arrived.stream, now_ns);
+        if let Some(arrived) = self.flow.delivered(who, text, now_ns)? {
+            self.flow.record(&arrived, now_ns);
+            if arrived.over {
+                self.go_on(crew, arrived.stream, now_ns);
+            }
         }
         Ok(())
     }
@@ -85,8 +90,12 @@ impl Workload for Fanout {
         self.stopped = true;
     }
 
-    fn measure(&mut self, on: bool) {
-        self.flow.measure(on);
+    fn measure(&mut self, on: bool, now_ns: u64) {
+        self.flow.measure(on, now_ns);
+    }
+
+    fn sent(&self) -> u64 {
+        self.flow.sent()
     }
 
     fn counts(&self) -> Checked {

@@ -8,6 +8,10 @@ use crate::results::Checked;
 use crate::stamp::Stamp;
 use crate::system::To;
 
+/// Sends of an open loop that go out before anything else is done: a schedule that cannot be kept must not keep the rest from its turn.
+pub const AT_ONCE: u32 = 64;
+/// Sends that may be under way in an open loop: a server that is further behind does not follow.
+const UNDER_WAY: u64 = 1_000_000;
 /// Messages that came too late to be waited for in memory: a load with more missing than this ends.
 const MISSING: usize = 10_000;
 
@@ -83,8 +87,25 @@ pub struct Arrived {
     pub meant_ns: u64,
     /// When it was sent.
     pub sent_ns: u64,
+    /// It was meant while latencies were measured.
+    pub counts: bool,
+    /// Nobody else waits for it, and somebody else did.
+    is_last: bool,
     /// Its send is over: it was answered, and everyone has it.
     pub over: bool,
+}
+
+/// When latencies are measured: what was meant in it counts, however late it comes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Interval {
+    from_ns: Option<u64>,
+    to_ns: Option<u64>,
+}
+
+impl Interval {
+    fn holds(self, meant_ns: u64) -> bool {
+        self.from_ns.is_some_and(|from_ns| meant_ns >= from_ns) && self.to_ns.is_none_or(|to_ns| meant_ns < to_ns)
+    }
 }
 
 /// Whether latencies are told apart by when a send was meant and when it was sent.
@@ -107,7 +128,9 @@ pub struct Flow {
     missing: BTreeSet<(usize, usize, u64)>,
     answers: bool,
     kind: Loop,
-    measuring: bool,
+    interval: Interval,
+    /// Sends that were handed over.
+    sent: u64,
     /// Sends that are over, and deliveries.
     counts: Checked,
     delivery: Named,
@@ -128,7 +151,8 @@ impl Flow {
             missing: BTreeSet::new(),
             answers,
             kind,
-            measuring: false,
+            interval: Interval::default(),
+            sent: 0,
             counts: Checked::default(),
             delivery: Named::new("delivery", "response"),
             delivery_service: Named::new("delivery", "service"),
@@ -169,7 +193,8 @@ impl Flow {
         if self.answers {
             self.owed[sender].push_back((stream as u32, number));
         }
-        if self.measuring && self.kind == Loop::Open {
+        self.sent += 1;
+        if self.kind == Loop::Open && self.interval.holds(meant_ns) {
             self.lag.latency.record(sent_ns.saturating_sub(meant_ns));
         }
         crew.send(sender, to, Stamp { stream: stream as u64, number });
@@ -186,7 +211,7 @@ impl Flow {
         let Some(open) = self.streams[stream].open.get_mut((number - first) as usize) else { return Ok(None) };
         open.unanswered = false;
         let (meant_ns, sent_ns, over) = (open.meant_ns, open.sent_ns, open.recipients == 0);
-        if self.measuring {
+        if self.interval.holds(meant_ns) {
             self.answer.latency.record(now_ns.saturating_sub(meant_ns));
             if self.kind == Loop::Open {
                 self.answer_service.latency.record(now_ns.saturating_sub(sent_ns));
@@ -195,7 +220,7 @@ impl Flow {
         Ok(over.then(|| self.over(stream)))
     }
 
-    /// A person got a text. `None`: one that came twice, which was counted.
+    /// A person got a text. `None`: one that came twice, which was counted. Its latency is not recorded yet.
     ///
     /// # Errors
     /// It is none of this load's, or was not meant for them, or too much is missing.
@@ -226,20 +251,26 @@ impl Flow {
         open.recipients = open.recipients.saturating_sub(1);
         let (meant_ns, sent_ns) = (open.meant_ns, open.sent_ns);
         let (everywhere, over) = (open.recipients == 0, open.recipients == 0 && !open.unanswered);
+        let is_last = everywhere && self.streams[stream].recipients > 1;
         let took_ns = now_ns.saturating_sub(meant_ns);
-        if self.measuring {
-            self.delivery.latency.record(took_ns);
-            if self.kind == Loop::Open {
-                self.delivery_service.latency.record(now_ns.saturating_sub(sent_ns));
-            }
-            if everywhere && self.streams[stream].recipients > 1 {
-                self.last.latency.record(took_ns);
-            }
-        }
         if over {
             self.over(stream);
         }
-        Ok(Some(Arrived { stream, took_ns, meant_ns, sent_ns, over }))
+        Ok(Some(Arrived { stream, took_ns, meant_ns, sent_ns, counts: self.interval.holds(meant_ns), is_last, over }))
+    }
+
+    /// Records how long a text took, if it counts.
+    pub fn record(&mut self, arrived: &Arrived, now_ns: u64) {
+        if !arrived.counts {
+            return;
+        }
+        self.delivery.latency.record(arrived.took_ns);
+        if self.kind == Loop::Open {
+            self.delivery_service.latency.record(now_ns.saturating_sub(arrived.sent_ns));
+        }
+        if arrived.is_last {
+            self.last.latency.record(arrived.took_ns);
+        }
     }
 
     /// A send of this stream is over: those at the begin that are, are forgotten.
@@ -253,14 +284,32 @@ impl Flow {
         stream
     }
 
-    /// Whether latencies count.
-    pub fn measure(&mut self, on: bool) {
-        self.measuring = on;
+    /// From now on latencies count, or do not any more.
+    pub fn measure(&mut self, on: bool, now_ns: u64) {
+        if on {
+            self.interval = Interval { from_ns: Some(now_ns), to_ns: None };
+        } else {
+            self.interval.to_ns = Some(now_ns);
+        }
     }
 
-    /// Whether they do.
-    pub fn measuring(&self) -> bool {
-        self.measuring
+    /// Whether what is meant then counts.
+    pub fn measures(&self, meant_ns: u64) -> bool {
+        self.interval.holds(meant_ns)
+    }
+
+    /// Sends that were handed over so far.
+    pub fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    /// An open loop goes on whatever comes back, but not for ever.
+    ///
+    /// # Errors
+    /// More is under way than anyone should remember.
+    pub fn check_following(&self) -> Result<(), String> {
+        let under_way = self.sent - self.counts.sends;
+        if under_way > UNDER_WAY { Err(format!("{under_way} sends are under way: it does not follow")) } else { Ok(()) }
     }
 
     /// What was counted so far; what has not arrived counts as lost.
@@ -297,5 +346,130 @@ impl Flow {
             &mut self.last,
             &mut self.lag,
         ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crew::tests::nobody_of;
+    use crate::stamp::STAMP;
+
+    /// Person 0 writes to the group of persons 1 and 2, and latencies count from the begin.
+    fn group(answers: bool) -> (Flow, Crew) {
+        let mut flow = Flow::new(3, answers, Loop::Open);
+        flow.stream(0, To::Group(0), 1..3);
+        flow.measure(true, 0);
+        (flow, nobody_of(3))
+    }
+
+    fn text(number: u64) -> [u8; STAMP] {
+        let mut text = [b'.'; STAMP];
+        Stamp { stream: 0, number }.write(&mut text);
+        text
+    }
+
+    fn count(flow: &mut Flow, of: &str, kind: &str) -> u64 {
+        let all = flow.latencies();
+        let named = all.into_iter().find(|named| named.of == of && named.kind == kind).unwrap();
+        named.latency.total().len()
+    }
+
+    fn take(flow: &mut Flow, who: usize, number: u64, now_ns: u64) -> Option<Arrived> {
+        let arrived = flow.delivered(who, &text(number), now_ns).unwrap();
+        arrived.inspect(|arrived| flow.record(arrived, now_ns))
+    }
+
+    #[test]
+    fn a_send_is_over_when_it_was_answered_and_everyone_has_it() {
+        let (mut flow, mut crew) = group(true);
+        flow.send(&mut crew, 0, 10, 20);
+        assert!(!take(&mut flow, 1, 0, 100).unwrap().over);
+        assert!(!take(&mut flow, 2, 0, 110).unwrap().over, "it was not answered");
+        assert_eq!(flow.answered(0, 120).unwrap(), Some(0));
+        assert_eq!(flow.counts(), Checked { sends: 1, deliveries: 2, ..Checked::default() });
+        assert_eq!((count(&mut flow, "delivery", "response"), count(&mut flow, "last member", "response")), (2, 1));
+        assert!(flow.answered(0, 130).is_err(), "an answer to no send");
+        let (mut flow, mut crew) = group(false);
+        flow.send(&mut crew, 0, 0, 0);
+        take(&mut flow, 1, 0, 1);
+        assert!(take(&mut flow, 2, 0, 1).unwrap().over, "where nothing is answered, everyone's having it is enough");
+    }
+
+    #[test]
+    fn what_never_arrives_is_lost() {
+        let (mut flow, mut crew) = group(true);
+        (0..3).for_each(|_| flow.send(&mut crew, 0, 0, 0));
+        take(&mut flow, 1, 0, 1);
+        take(&mut flow, 1, 2, 1);
+        assert_eq!(flow.counts().lost, 4);
+        assert_eq!(flow.missing_words().as_deref(), Some("3 sends unanswered, 4 undelivered"));
+    }
+
+    #[test]
+    fn what_comes_twice_or_late_is_counted() {
+        let (mut flow, mut crew) = group(false);
+        (0..3).for_each(|_| flow.send(&mut crew, 0, 0, 0));
+        assert!(take(&mut flow, 1, 1, 1).is_some(), "one was skipped");
+        assert!(take(&mut flow, 1, 0, 1).is_some(), "and comes late");
+        assert!(take(&mut flow, 1, 0, 1).is_none(), "and comes twice");
+        let Checked { deliveries, duplicated, reordered, .. } = flow.counts();
+        assert_eq!((deliveries, duplicated, reordered), (2, 1, 1));
+        // a message that is over and forgotten is known, too
+        for number in 0..3 {
+            take(&mut flow, 2, number, 1);
+        }
+        take(&mut flow, 1, 2, 1);
+        assert!(take(&mut flow, 2, 0, 1).is_none());
+        assert_eq!(
+            flow.counts(),
+            Checked { sends: 3, deliveries: 6, duplicated: 2, reordered: 1, ..Checked::default() }
+        );
+    }
+
+    #[test]
+    fn what_was_not_sent_to_someone_is_refused() {
+        let (mut flow, mut crew) = group(false);
+        flow.send(&mut crew, 0, 0, 0);
+        assert!(flow.delivered(0, &text(0), 1).is_err(), "the sender is no reader");
+        assert!(flow.delivered(1, &text(1), 1).is_err(), "it was never sent");
+        assert!(flow.delivered(1, b"hello", 1).is_err(), "it has no stamp");
+        assert!(flow.delivered(1, &text(1 << 40), 1).is_err(), "too much would be missing");
+    }
+
+    #[test]
+    fn what_was_meant_while_it_was_measured_counts_however_late_it_comes() {
+        let mut flow = Flow::new(2, false, Loop::Open);
+        let mut crew = nobody_of(2);
+        flow.stream(0, To::Person(1), std::iter::once(1));
+        flow.send(&mut crew, 0, 90, 90);
+        flow.measure(true, 100);
+        flow.send(&mut crew, 0, 100, 150);
+        flow.send(&mut crew, 0, 200, 200);
+        flow.measure(false, 200);
+        for number in 0..3 {
+            take(&mut flow, 1, number, 5_000);
+        }
+        assert_eq!(count(&mut flow, "delivery", "response"), 1, "one before, one in it, one behind");
+        let all = flow.latencies();
+        let of =
+            |kind| all.iter().find(|named| named.of != "answer" && named.kind == kind).unwrap().latency.total().max();
+        let near = |ns: u64, us: u64| ns.abs_diff(us) <= us / 500;
+        assert!(near(of("response"), 4_900) && near(of("service"), 4_850) && near(of("lag"), 50));
+        assert_eq!(flow.sent(), 3);
+    }
+
+    #[test]
+    fn a_window_is_shared_out_whole() {
+        assert_eq!((0..3).map(|stream| Pace::share(8, stream, 3)).collect::<Vec<_>>(), [3, 3, 2]);
+        assert_eq!((0..3).map(|stream| Pace::share(1, stream, 3)).sum::<u64>(), 1);
+    }
+
+    #[test]
+    fn the_schedule_does_not_wait() {
+        let mut schedule = Schedule::new(1000.0);
+        schedule.advance();
+        schedule.advance();
+        assert_eq!(schedule.peek(), (2_000_000, 2));
     }
 }

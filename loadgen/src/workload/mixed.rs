@@ -2,14 +2,14 @@
 
 use std::collections::VecDeque;
 
-use super::flow::{Flow, Loop, Schedule};
+use super::flow::{AT_ONCE, Flow, Loop, Schedule};
 use super::known::Known;
 use super::roles::{Chosen, Roles};
 use super::{Circle, Clock, Workload};
 use crate::crew::Crew;
 use crate::latency::Named;
 use crate::results::Checked;
-use crate::system::To;
+use crate::system::{Keeps, To};
 
 /// One of so many who are cut off stays away for a while; all others come back at once.
 pub const STAYS_AWAY: u64 = 4;
@@ -60,6 +60,8 @@ pub struct Mixed {
     leaves: Option<Schedule>,
     stage: Stage,
     whereabouts: Vec<Whereabouts>,
+    /// When each of them signed in last, if they have come back: what was meant for them before had to wait.
+    ready_ns: Vec<u64>,
     /// Who leaves as soon as they can.
     leaving: VecDeque<usize>,
     /// Who comes back when.
@@ -71,6 +73,8 @@ pub struct Mixed {
     /// Back so far.
     back: u64,
     keeps: bool,
+    /// A client knows when it has everything.
+    is_told_how_far: bool,
     to_person: Named,
     to_group: Named,
     to_absent: Named,
@@ -81,7 +85,8 @@ pub struct Mixed {
 impl Mixed {
     /// A load of these people. `answers`: every send is answered; `keeps`: what is sent to the absent waits for them; with a circle, everyone is
     /// told who of their contacts is there.
-    pub fn new(roles: Roles, rates: Rates, answers: bool, keeps: bool, circle: Option<Circle>) -> Self {
+    pub fn new(roles: Roles, rates: Rates, answers: bool, keeps: Keeps, circle: Option<Circle>) -> Self {
+        let (keeps, is_told_how_far) = (keeps != Keeps::Nothing, keeps == Keeps::AndTellsHowFar);
         let mut flow = Flow::new(roles.people, answers, Loop::Open);
         for who in 0..roles.writers {
             for number in 0..roles.partners() {
@@ -100,6 +105,7 @@ impl Mixed {
             leaves: (rates.reconnects > 0.0).then(|| Schedule::new(rates.reconnects)),
             stage: Stage::Talking,
             whereabouts: vec![Whereabouts::There; people],
+            ready_ns: vec![0; people],
             leaving: VecDeque::new(),
             away: VecDeque::new(),
             next_comer: 0,
@@ -107,6 +113,7 @@ impl Mixed {
             cut: 0,
             back: 0,
             keeps,
+            is_told_how_far,
             to_person: Named::new("delivery one to one", "response"),
             to_group: Named::new("delivery to a group", "response"),
             to_absent: Named::new("delivery to the absent", "response"),
@@ -132,7 +139,7 @@ impl Mixed {
 
     /// Sends what is due. Returns when the next send is.
     fn send(&mut self, crew: &mut Crew, clock: Clock) -> Result<u64, String> {
-        loop {
+        for _ in 0..AT_ONCE {
             let (meant_ns, number) = self.sends.peek();
             let now_ns = clock.now_ns();
             if meant_ns > now_ns {
@@ -143,6 +150,8 @@ impl Mixed {
             self.sends.advance();
             crew.flush(self.flow.sender(stream))?;
         }
+        self.flow.check_following()?;
+        Ok(self.sends.peek().0)
     }
 
     /// Has the next ones leave. Returns when the next one does.
@@ -247,15 +256,13 @@ impl Workload for Mixed {
     }
 
     fn delivered(&mut self, _: &mut Crew, who: usize, text: &[u8], now_ns: u64) -> Result<(), String> {
-        let measuring = self.flow.measuring();
-        let was_away = !matches!(self.whereabouts[who], Whereabouts::There | Whereabouts::Leaving);
+        let Some(arrived) = self.flow.delivered(who, text, now_ns)? else { return Ok(()) };
         // how long somebody stayed away says nothing about the server: it is told apart
-        self.flow.measure(measuring && !was_away);
-        let arrived = self.flow.delivered(who, text, now_ns);
-        self.flow.measure(measuring);
-        if let Some(arrived) = arrived?
-            && measuring
-        {
+        let was_away = arrived.meant_ns < self.ready_ns[who];
+        if !was_away {
+            self.flow.record(&arrived, now_ns);
+        }
+        if arrived.counts {
             let is_group = arrived.stream >= self.roles.writers * self.roles.partners();
             let named = match (was_away, is_group) {
                 (true, _) => &mut self.to_absent,
@@ -273,7 +280,8 @@ impl Workload for Mixed {
         };
         self.whereabouts[who] = Whereabouts::CatchingUp(since_ns);
         self.back += 1;
-        if self.flow.measuring() {
+        self.ready_ns[who] = now_ns;
+        if self.flow.measures(since_ns) {
             self.signed_in.latency.record(now_ns.saturating_sub(since_ns));
         }
         Ok(())
@@ -283,7 +291,7 @@ impl Workload for Mixed {
         // whoever never left may have fallen behind, too
         if let Whereabouts::CatchingUp(since_ns) = self.whereabouts[who] {
             self.whereabouts[who] = Whereabouts::There;
-            if self.flow.measuring() && self.keeps {
+            if self.flow.measures(since_ns) && self.is_told_how_far {
                 self.caught_up.latency.record(now_ns.saturating_sub(since_ns));
             }
         }
@@ -302,8 +310,12 @@ impl Workload for Mixed {
         self.stage = Stage::Draining;
     }
 
-    fn measure(&mut self, on: bool) {
-        self.flow.measure(on);
+    fn measure(&mut self, on: bool, now_ns: u64) {
+        self.flow.measure(on, now_ns);
+    }
+
+    fn sent(&self) -> u64 {
+        self.flow.sent()
     }
 
     fn counts(&self) -> Checked {
@@ -355,7 +367,7 @@ mod tests {
 
     fn mixed(circle: Option<Circle>) -> Mixed {
         let rates = Rates { sends: 100.0, reconnects: 10.0 };
-        Mixed::new(Roles::new(20, 5, true), rates, true, true, circle)
+        Mixed::new(Roles::new(20, 5, true), rates, true, Keeps::AndTellsHowFar, circle)
     }
 
     #[test]
@@ -375,11 +387,12 @@ mod tests {
     fn what_waited_for_somebody_is_told_apart() {
         let mut mixed = mixed(None);
         let mut crew = nobody_of(20);
-        mixed.measure(true);
+        mixed.measure(true, 0);
         let reader = mixed.roles.partner(0, 0);
-        for (number, whereabouts) in [Whereabouts::CatchingUp(0), Whereabouts::There].into_iter().enumerate() {
+        // the first text was meant before its reader came back
+        for (number, ready_ns) in [1, 0].into_iter().enumerate() {
             mixed.flow.send(&mut crew, 0, 0, 0);
-            mixed.whereabouts[reader] = whereabouts;
+            mixed.ready_ns[reader] = ready_ns;
             let mut text = [b'.'; STAMP];
             Stamp { stream: 0, number: number as u64 }.write(&mut text);
             mixed.delivered(&mut crew, reader, &text, 7).unwrap();

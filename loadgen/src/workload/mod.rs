@@ -118,8 +118,13 @@ pub trait Workload {
     /// From now on nothing new is sent.
     fn stop(&mut self);
 
-    /// Whether latencies count.
-    fn measure(&mut self, on: bool);
+    /// From now on latencies count, or do not any more; what was meant until now does.
+    fn measure(&mut self, on: bool, now_ns: u64);
+
+    /// Sends that were handed over so far, where a schedule says when.
+    fn sent(&self) -> u64 {
+        0
+    }
 
     /// What was counted so far.
     fn counts(&self) -> Checked;

@@ -1,6 +1,6 @@
 //! Pairs of people: A writes to B. Round trip (B answers on delivery), a window, or a rate.
 
-use super::flow::{Flow, Loop, Pace, Schedule};
+use super::flow::{AT_ONCE, Flow, Loop, Pace, Schedule};
 use super::{Clock, Workload};
 use crate::crew::Crew;
 use crate::latency::Named;
@@ -13,6 +13,8 @@ pub struct Pair {
     schedule: Schedule,
     flow: Flow,
     stopped: bool,
+    /// When the round trip of each pair began.
+    begun_ns: Vec<u64>,
     round_trip: Named,
 }
 
@@ -27,7 +29,7 @@ impl Pair {
             flow.stream(who, To::Person(who ^ 1), std::iter::once(who ^ 1));
         }
         let round_trip = Named::new("round trip", "response");
-        Self { pace, schedule: Schedule::new(rate), flow, stopped: false, round_trip }
+        Self { pace, schedule: Schedule::new(rate), flow, stopped: false, begun_ns: vec![0; pairs], round_trip }
     }
 }
 
@@ -40,6 +42,9 @@ impl Workload for Pair {
                 Some(Pace::Window(window)) => Pace::share(window, stream, streams),
                 Some(Pace::Rate(_)) => 0,
             };
+            if self.pace.is_none() {
+                self.begun_ns[stream / 2] = now_ns;
+            }
             (0..first).for_each(|_| self.flow.send(crew, stream, now_ns, now_ns));
             crew.mark(self.flow.sender(stream));
         }
@@ -47,9 +52,12 @@ impl Workload for Pair {
 
     fn due(&mut self, crew: &mut Crew, clock: Clock) -> Result<Option<u64>, String> {
         let Some(Pace::Rate(_)) = self.pace else { return Ok(None) };
-        while !self.stopped {
+        for _ in 0..AT_ONCE {
             let (meant_ns, number) = self.schedule.peek();
             let now_ns = clock.now_ns();
+            if self.stopped {
+                return Ok(None);
+            }
             if meant_ns > now_ns {
                 return Ok(Some(meant_ns));
             }
@@ -58,7 +66,8 @@ impl Workload for Pair {
             self.schedule.advance();
             crew.flush(self.flow.sender(stream))?;
         }
-        Ok(None)
+        self.flow.check_following()?;
+        Ok(Some(self.schedule.peek().0))
     }
 
     fn answered(&mut self, crew: &mut Crew, who: usize, now_ns: u64) -> Result<(), String> {
@@ -70,20 +79,22 @@ impl Workload for Pair {
 
     fn delivered(&mut self, crew: &mut Crew, who: usize, text: &[u8], now_ns: u64) -> Result<(), String> {
         let Some(arrived) = self.flow.delivered(who, text, now_ns)? else { return Ok(()) };
+        self.flow.record(&arrived, now_ns);
         if self.pace.is_some() {
             if arrived.over {
                 self.go_on(crew, arrived.stream, who, now_ns);
             }
         } else if who.is_multiple_of(2) {
-            if self.flow.measuring() {
-                self.round_trip.latency.record(arrived.took_ns);
+            let begun_ns = self.begun_ns[who / 2];
+            if self.flow.measures(begun_ns) {
+                self.round_trip.latency.record(now_ns.saturating_sub(begun_ns));
             }
             if !self.stopped {
+                self.begun_ns[who / 2] = now_ns;
                 self.flow.send(crew, who, now_ns, now_ns);
             }
         } else {
-            // what is measured is how long A waits
-            self.flow.send(crew, who, arrived.meant_ns, arrived.meant_ns);
+            self.flow.send(crew, who, now_ns, now_ns);
         }
         Ok(())
     }
@@ -92,8 +103,12 @@ impl Workload for Pair {
         self.stopped = true;
     }
 
-    fn measure(&mut self, on: bool) {
-        self.flow.measure(on);
+    fn measure(&mut self, on: bool, now_ns: u64) {
+        self.flow.measure(on, now_ns);
+    }
+
+    fn sent(&self) -> u64 {
+        self.flow.sent()
     }
 
     fn counts(&self) -> Checked {

@@ -87,7 +87,7 @@ impl Workload for SignIn {
         self.stopped = true;
     }
 
-    fn measure(&mut self, on: bool) {
+    fn measure(&mut self, on: bool, _: u64) {
         self.measuring = on;
     }
 

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::{Book, Cast, Counted, Dialect, System, Target};
+use super::{Book, Cast, Counted, Dialect, Keeps, System, Target};
 use crate::server::{Place, Server, Start, version};
 use accounts::User;
 use dialect::{Device, Names};
@@ -69,8 +69,8 @@ impl System for Ringdove {
         true
     }
 
-    fn keeps_for_absent(&self) -> bool {
-        true
+    fn keeps(&self) -> Keeps {
+        Keeps::AndTellsHowFar
     }
 
     fn tells_presence(&self) -> bool {

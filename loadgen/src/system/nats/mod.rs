@@ -9,7 +9,7 @@ mod jetstream;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use super::{Book, Cast, Dialect, System, Target};
+use super::{Book, Cast, Dialect, Keeps, System, Target};
 use crate::server::{self, Place, Server, Start};
 use client::{Client, Subjects};
 
@@ -76,8 +76,8 @@ impl System for JetStream {
         true
     }
 
-    fn keeps_for_absent(&self) -> bool {
-        true
+    fn keeps(&self) -> Keeps {
+        Keeps::Texts
     }
 
     fn suits(&self, cast: &Cast) -> Result<(), &'static str> {

@@ -8,7 +8,7 @@ mod streams;
 use std::rc::Rc;
 use std::time::SystemTime;
 
-use super::{Book, Cast, System, Target};
+use super::{Book, Cast, Keeps, System, Target};
 use crate::server::{Place, Server, Start, free_address, program, version};
 use pubsub::Channels;
 use streams::Streams;
@@ -90,8 +90,8 @@ impl System for Redis {
         self.way != Way::Silent
     }
 
-    fn keeps_for_absent(&self) -> bool {
-        self.way == Way::Streams
+    fn keeps(&self) -> Keeps {
+        if self.way == Way::Streams { Keeps::Texts } else { Keeps::Nothing }
     }
 
     fn suits(&self, cast: &Cast) -> Result<(), &'static str> {
