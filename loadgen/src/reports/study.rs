@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
+use super::wording;
 use crate::results::{Case, Comparison, Results, Run, SystemFacts};
 
 /// Comparisons of the same sources, versions and settings on the same machine: their rounds count as one series.
@@ -167,6 +168,11 @@ impl CaseStudy<'_> {
     /// All runs that count.
     pub fn counted(&self) -> impl Iterator<Item = &Run> {
         self.entries.iter().flat_map(|entry| entry.valid.iter().map(|counted| counted.run))
+    }
+
+    /// The latency that says most of all that its runs have, those that count: not every system has each.
+    pub fn headline(&self) -> Option<(&str, &str)> {
+        wording::headline(&self.case.workload, self.counted().flat_map(|run| &run.latencies))
     }
 }
 

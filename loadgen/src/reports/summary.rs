@@ -72,6 +72,10 @@ fn of_case(study: &CaseStudy<'_>) -> String {
             sentence += &format!(" {floor} only forwards; ringdove has {} times its {}.", ranged(&ratio), main.name);
         }
     }
+    // a storm is two things: what it does to those who write, and how soon the others are back
+    if let Some(back) = measures.iter().rfind(|measure| measure.name.ends_with(" of back")) {
+        sentence += &format!(" {}", leader(study, back));
+    }
     if let Some(cpu) = measures.iter().skip(1).find(|measure| measure.name == measures::cpu().name) {
         sentence += &cost(study, cpu);
     }
@@ -286,7 +290,7 @@ pub fn trust(chapter: &Chapter<'_>) -> String {
 mod tests {
     use super::*;
     use crate::reports::study::chapters;
-    use crate::reports::synthetic::{case, comparison, realistic, run};
+    use crate::reports::synthetic::{case, comparison, latency, realistic, run};
     use crate::results::Results;
 
     fn sentence(rates: &[(&str, &[f64])]) -> String {
@@ -356,6 +360,22 @@ mod tests {
         let some = told(&["1000", "2000", "3000"], "1000");
         assert!(some.ends_with(&format!(" nats: no run counts at 2,000/s, 3,000/s {why}")), "{some}");
         assert!(!told(&["1000"], "1000").contains("no run counts"));
+    }
+
+    #[test]
+    fn a_storm_tells_of_those_who_write_and_of_those_who_come_back() {
+        let mut one = comparison();
+        for system in ["ringdove", "nats"] {
+            let mut run = run(system, case("storm", &[("rate", "1000")]), 1);
+            run.offered_per_s = Some(1_000.0);
+            run.latencies =
+                ["delivery calm", "back", "delivery in the storm"].map(|of| latency(of, "response")).to_vec();
+            one.runs.push(run);
+        }
+        let results = Results { schema: 1, comparisons: vec![one] };
+        let said = sentences(&chapters(&results)[0])[0].sentences[0].1.clone();
+        assert!(said.contains(" the lowest p50 of delivery in the storm: "), "{said}");
+        assert!(said.contains(" the lowest p99 of back: ") && !said.contains("calm"), "{said}");
     }
 
     #[test]
