@@ -39,6 +39,15 @@ pub struct Comparison {
     pub systems: Vec<SystemFacts>,
     /// Rounds; in each every system ran every case once.
     pub rounds: u32,
+    /// What went before measuring in each run, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warmup_s: Option<f64>,
+    /// How long each run was to measure, in seconds; of a storm, the calm.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_s: Option<f64>,
+    /// The percentile up to which the load had to be on time, in open loop: `p50`, `p90` or `p99`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_time: Option<String>,
     /// All runs, in the order in which they were made, void ones included.
     pub runs: Vec<Run>,
     /// What was held against the goals, if that was asked for.

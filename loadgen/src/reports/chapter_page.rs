@@ -11,7 +11,7 @@ use super::study::{Chapter, System};
 use super::summary;
 use super::verdicts;
 use super::wording::short;
-use crate::results::{Machine, Run};
+use crate::results::{Comparison, Machine, Run};
 
 /// So many cases are told in short.
 const IN_SHORT: usize = 60;
@@ -107,6 +107,7 @@ fn how(chapter: &Chapter<'_>) -> Markup {
             li { "In every run each delivery is checked: once, and in order. What was lost, came twice or too early is counted and told." }
             li { "A run is void, and counts for nothing, if others took the CPU, if loadgen itself was late or at its end, or if something failed. Void runs are repeated and listed." }
             li { "In each of the " (whole(rounds as f64)) " rounds every system runs every case once, in turns, so that a slow hour meets all. What is told is the median of the rounds, with the least and the most behind it: median [min to max]. Ratios are taken within a round." }
+            @if let Some(times) = times(loadgen) { li { (times) } }
             li { "A percentile is told only if 100 samples or more lie beyond it. What was not measured is a dash, never a 0." }
         }
         (machine(&loadgen.machine))
@@ -116,6 +117,17 @@ fn how(chapter: &Chapter<'_>) -> Markup {
         }
         @if chapter.comparisons.len() > 20 { p { "... and " (chapter.comparisons.len() - 20) " comparisons more." } }
     }
+}
+
+/// How long runs were, and how punctual their load had to be; nothing if the file does not say.
+fn times(comparison: &Comparison) -> Option<String> {
+    let seconds = |seconds: f64| short(&format!("{seconds} s"), 20);
+    let measured = comparison.duration_s.map(|long| format!("Each run measures {}", seconds(long)))?;
+    let warmup = comparison.warmup_s.map(|long| format!(" behind a warm-up of {}", seconds(long)));
+    let on_time = comparison.on_time.as_deref().map(|percentile| {
+        format!(" In open loop the load has to be on time up to its {}, or the run is void.", short(percentile, 20))
+    });
+    Some(format!("{measured}{}.{}", warmup.unwrap_or_default(), on_time.unwrap_or_default()))
 }
 
 fn machine(machine: &Machine) -> Markup {

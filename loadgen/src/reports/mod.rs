@@ -173,6 +173,15 @@ mod tests {
     }
 
     #[test]
+    fn a_page_says_how_long_runs_were() {
+        let page = page_of(|results| results.comparisons[0].warmup_s = Some(0.5));
+        assert!(page.contains(
+            "Each run measures 5 s behind a warm-up of 0.5 s. In open loop the load has to be on time up to its p99,"
+        ));
+        assert!(!page_of(|results| results.comparisons[0].duration_s = None).contains("Each run measures"));
+    }
+
+    #[test]
     fn one_run_alone_makes_a_page() {
         let page = page_of(|results| {
             results.comparisons[0].runs.truncate(1);
