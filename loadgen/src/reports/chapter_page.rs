@@ -99,24 +99,45 @@ fn who(chapter: &Chapter<'_>) -> Markup {
 }
 
 fn how(chapter: &Chapter<'_>) -> Markup {
-    let rounds = chapter.comparisons.iter().map(|comparison| u64::from(comparison.rounds)).sum::<u64>();
     let loadgen = &chapter.comparisons[0];
     html! {
         ul {
             li { "Open loop: sends are due at fixed times, whatever the system does, and a response time counts from when a send was due. A system that stalls cannot hide it (no coordinated omission). Cases with a window are closed loops: so many unanswered sends are kept up." }
             li { "In every run each delivery is checked: once, and in order. What was lost, came twice or too early is counted and told." }
             li { "A run is void, and counts for nothing, if others took the CPU, if loadgen itself was late or at its end, or if something failed. Void runs are repeated and listed." }
-            li { "In each of the " (whole(rounds as f64)) " rounds every system runs every case once, in turns, so that a slow hour meets all. What is told is the median of the rounds, with the least and the most behind it: median [min to max]. Ratios are taken within a round." }
+            li { (rounds(chapter)) " What is told is the median of the rounds, with the least and the most behind it: median [min to max]. Ratios are taken within a round." }
             @if let Some(times) = times(loadgen) { li { (times) } }
             li { "A percentile is told only if 100 samples or more lie beyond it. What was not measured is a dash, never a 0." }
         }
         (machine(&loadgen.machine))
         p { "loadgen " (short(&loadgen.loadgen, 40)) @if let Some(commit) = &loadgen.commit { ", commit " (short(commit, 60)) } "." }
         @for comparison in chapter.comparisons.iter().take(20) {
-            p { (short(&comparison.started, 40)) ": " code { (short(&comparison.command, 600)) } }
+            p { (short(&comparison.started, 40)) ", " (count(comparison.rounds.into(), "round")) ": " code { (short(&comparison.command, 600)) } }
         }
         @if chapter.comparisons.len() > 20 { p { "... and " (chapter.comparisons.len() - 20) " comparisons more." } }
     }
+}
+
+/// How many rounds there were, and what happened in each.
+fn rounds(chapter: &Chapter<'_>) -> String {
+    let each = chapter.comparisons.iter().map(|comparison| u64::from(comparison.rounds));
+    let (least, most) = (each.clone().min().unwrap_or(0), each.max().unwrap_or(0));
+    let meets = "in turns, so that a slow hour meets all.";
+    match (chapter.comparisons.len() as u64, least == most) {
+        (1, _) if most == 1 => "There was 1 round. In it every system runs every case once.".into(),
+        (1, _) => format!("There were {}. In each every system runs every case once, {meets}", count(most, "round")),
+        (many, same) => {
+            let rounds = count(most, "round");
+            let rounds = if same { format!("{rounds} each") } else { format!("{least} to {rounds}") };
+            let of = "in each round every system of the comparison runs every case of it once";
+            format!("There were {} of {rounds}; {of}, {meets}", count(many, "comparison"))
+        }
+    }
+}
+
+/// `1 round`, `12 rounds`.
+fn count(number: u64, what: &str) -> String {
+    format!("{} {what}{}", whole(number as f64), if number == 1 { "" } else { "s" })
 }
 
 /// How long runs were, and how punctual their load had to be; nothing if the file does not say.

@@ -182,6 +182,26 @@ mod tests {
     }
 
     #[test]
+    fn rounds_are_those_of_a_comparison_and_not_of_the_folder() {
+        let said = |rounds: &[u32]| {
+            let page = page_of(|results| {
+                let mut one = results.comparisons.remove(0);
+                one.runs.truncate(5);
+                for rounds in rounds {
+                    results.comparisons.push(crate::results::Comparison { rounds: *rounds, ..one.clone() });
+                }
+            });
+            page.split("<li>").find(|item| item.starts_with("There w")).unwrap().to_owned()
+        };
+        assert!(said(&[3]).starts_with("There were 3 rounds. In each every system runs every case once, "));
+        assert!(said(&[1]).starts_with("There was 1 round. In it every system runs every case once. "));
+        let twelve = said(&[1; 12]);
+        assert!(twelve.starts_with("There were 12 comparisons of 1 round each; in each round every"), "{twelve}");
+        let differ = said(&[3, 1, 9]);
+        assert!(differ.starts_with("There were 3 comparisons of 1 to 9 rounds; in each round every"), "{differ}");
+    }
+
+    #[test]
     fn one_run_alone_makes_a_page() {
         let page = page_of(|results| {
             results.comparisons[0].runs.truncate(1);
