@@ -254,10 +254,10 @@ pub struct Verdict {
     /// Whose figure that is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub beside: Option<String>,
-    /// What was judged in each round: ratios, or plain numbers.
+    /// What was judged, a number for each round that counts, in growing order: ratios, or plain numbers.
     #[serde(deserialize_with = "numbers")]
     pub rounds: Vec<f64>,
-    /// `reached`, `missed`, or `undecided` with its reason.
+    /// `reached`, `missed`, or `undecided: ` and the reason.
     pub verdict: String,
 }
 

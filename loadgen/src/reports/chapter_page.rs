@@ -25,14 +25,11 @@ pub fn chapter(chapter: &Chapter<'_>, number: usize, budget: &mut Budget) -> Mar
             @for (place, workload) in workloads.iter().enumerate() {
                 a href={ "#s" (number) "w" (place) } { (short(workload, 40)) }
             }
+            @if has_verdicts(chapter) { a href={ "#s" (number) "goals" } { "goals" } }
             a href={ "#s" (number) "who" } { "who took part" }
             a href={ "#s" (number) "how" } { "how it was measured" }
         }
         (in_short(chapter, number))
-        @if chapter.comparisons.iter().any(|comparison| !comparison.verdicts.is_empty()) {
-            h2 { "Goals" }
-            div.words { (verdicts::grid(chapter).html()) }
-        }
         h2 id={ "s" (number) "who" } { "Who took part" }
         (who(chapter))
         h2.here id={ "s" (number) "how" } { "How it was measured" }
@@ -65,11 +62,19 @@ fn in_short(chapter: &Chapter<'_>, number: usize) -> Markup {
             }
         }
         div.told.trust { p { strong { "Can it be trusted? " } (summary::trust(chapter)) " " (promises()) } }
+        @if has_verdicts(chapter) {
+            h3 id={ "s" (number) "goals" } { "Goals" }
+            div.words { (verdicts::grid(chapter).html()) }
+        }
         h3 { "The figures that matter, case by case" }
         div.summary { (summary::table(chapter, IN_SHORT, |case| anchor(number, case)).html()) }
         p { "Medians of the rounds. × is the ratio to ringdove, taken within a round, median of the rounds. ★ marks the best median; a floor only forwards and does not compete, and neither does who is at its end: less than 98 % of what was offered went through." }
         @if chapter.cases.len() > IN_SHORT { p { "The first " (IN_SHORT) " of " (chapter.cases.len()) " cases." } }
     }
+}
+
+fn has_verdicts(chapter: &Chapter<'_>) -> bool {
+    chapter.comparisons.iter().any(|comparison| !comparison.verdicts.is_empty())
 }
 
 fn promises() -> &'static str {

@@ -182,6 +182,15 @@ mod tests {
     }
 
     #[test]
+    fn goals_come_before_the_figures() {
+        let page = page_of(|_| {});
+        let at = |words| page.find(words).unwrap_or_else(|| panic!("{words}"));
+        assert!(at("Can it be trusted?") < at(">Goals</h3>") && at(">Goals</h3>") < at("The figures that matter"));
+        assert!(page.contains("href=\"#s0goals\"") && page.contains("id=\"s0goals\""));
+        assert!(!page_of(|results| results.comparisons[0].verdicts.clear()).contains("s0goals"));
+    }
+
+    #[test]
     fn rounds_are_those_of_a_comparison_and_not_of_the_folder() {
         let said = |rounds: &[u32]| {
             let page = page_of(|results| {
