@@ -191,6 +191,24 @@ mod tests {
     }
 
     #[test]
+    fn a_system_at_its_end_is_a_result_and_no_fault_of_the_load() {
+        let page = page_of(|results| {
+            for run in &mut results.comparisons[0].runs {
+                run.void.clear();
+                if run.system == "nats"
+                    && let Some(offered) = run.offered_per_s
+                {
+                    run.sends_per_s = offered * 0.5;
+                }
+            }
+        });
+        assert!(page.contains("none was void") && !page.contains("<h2>Void runs</h2>"));
+        assert!(page.contains("nats none of them") && page.contains(" at its end"));
+        assert!(page.contains("is at its end: that is a result and no void run"));
+        assert!(!page.contains("loadgen itself was late or at its end"), "the load handed over all of it");
+    }
+
+    #[test]
     fn rounds_are_those_of_a_comparison_and_not_of_the_folder() {
         let said = |rounds: &[u32]| {
             let page = page_of(|results| {

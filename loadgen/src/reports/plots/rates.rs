@@ -181,7 +181,10 @@ mod tests {
             let plot = saturation(chapter, family, "p99").unwrap();
             assert_eq!(senses(&plot, "ringdove"), [Sense::Full, Sense::Full, Sense::Hollow]);
             assert_eq!(senses(&plot, "nats"), [Sense::Full, Sense::Full, Sense::Crossed]);
-            let nats = plot.series.iter().find(|series| series.label == "nats").unwrap();
+            let [ringdove, nats] =
+                ["ringdove", "nats"].map(|name| plot.series.iter().find(|series| series.label == name).unwrap());
+            assert_eq!(ringdove.lines[0].points.len(), 3, "the line turns upward to where it is at its end");
+            assert_eq!(ringdove.lines[0].points[2].0, 2_500.0, "at what went through");
             assert_eq!(nats.lines[0].points.len(), 2, "no line leads to what is void");
         });
     }
