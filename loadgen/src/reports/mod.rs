@@ -153,6 +153,24 @@ mod tests {
         assert!(one.verdicts[0].ringdove.is_none() && one.verdicts[0].rounds[0].is_nan());
     }
 
+    #[test]
+    fn a_file_that_does_not_say_how_long_runs_were_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut results = synthetic::realistic();
+        let one = &mut results.comparisons[0];
+        (one.warmup_s, one.duration_s, one.on_time) = (None, None, None);
+        results.save(folder.path()).unwrap();
+        let text = fs::read_to_string(folder.path().join(FILE)).unwrap();
+        assert!(!["warmup_s", "duration_s", "on_time"].iter().any(|name| text.contains(name)));
+        let mut results = read(folder.path()).unwrap();
+        let one = &mut results.comparisons[0];
+        assert_eq!((one.warmup_s, one.duration_s, &one.on_time), (None, None, &None));
+        (one.warmup_s, one.duration_s, one.on_time) = (Some(0.5), Some(2.5), Some("p90".into()));
+        results.save(folder.path()).unwrap();
+        let one = &read(folder.path()).unwrap().comparisons[0];
+        assert_eq!((one.warmup_s, one.duration_s, one.on_time.as_deref()), (Some(0.5), Some(2.5), Some("p90")));
+    }
+
     fn break_numbers(run: &mut Run) {
         (run.measured_s, run.sends_per_s, run.deliveries_per_s) = (f64::NAN, f64::INFINITY, f64::NEG_INFINITY);
         run.cpu.server_s_per_million_deliveries = Some(f64::NAN);
