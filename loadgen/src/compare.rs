@@ -61,6 +61,10 @@ impl Plan {
             machine: machine::machine(self.place.cores),
             systems,
             rounds: self.rounds,
+            // filled by Plan
+            warmup_s: None,
+            duration_s: None,
+            on_time: None,
             runs: Vec::new(),
             verdicts: Vec::new(),
         };

@@ -39,6 +39,15 @@ pub struct Comparison {
     pub systems: Vec<SystemFacts>,
     /// Rounds; in each every system ran every case once.
     pub rounds: u32,
+    /// What went before measuring in each run, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warmup_s: Option<f64>,
+    /// How long each run was to measure, in seconds; of a storm, the calm.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_s: Option<f64>,
+    /// The percentile up to which the load had to be on time, in open loop: `p50`, `p90` or `p99`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_time: Option<String>,
     /// All runs, in the order in which they were made, void ones included.
     pub runs: Vec<Run>,
     /// What was held against the goals, if that was asked for.
@@ -78,16 +87,16 @@ pub struct SystemFacts {
     pub about: String,
     /// What its program says of its version.
     pub version: String,
-    /// Command line and settings, a line each, without folders and ports.
+    /// Command line and settings, a line each, without folders and ports; none if it was never started.
     pub settings: Vec<String>,
 }
 
 /// What was run: two runs with an equal case can be compared.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Case {
-    /// `pair`, `fanout`, `mixed`, `storm`, `idle`, `sign-in`, `durable`, `soak`.
+    /// `pair`, `fanout`, `mixed`, `storm`, `idle`, `sign-in`, `durable`, `soak`, `reconnect`.
     pub workload: String,
-    /// Everything that was set, by name: `pairs`, `members`, `payload`, `window`, `rate`, `connections`, `level` ...
+    /// What the load is, by name: `pairs`, `members`, `payload`, `window`, `rate`, `connections` ... What a server was set to is the system's.
     pub settings: BTreeMap<String, String>,
 }
 
@@ -100,7 +109,7 @@ pub struct Run {
     pub case: Case,
     /// Counted from 1.
     pub round: u32,
-    /// Counted from 1: a run during which other work took the CPU is repeated.
+    /// Counted from 1: a void run is repeated, whatever the reason.
     pub attempt: u32,
     /// Why this run counts for nothing; empty: it counts.
     pub void: Vec<String>,
@@ -165,7 +174,7 @@ pub struct Cpu {
     pub server_s_per_million_deliveries: Option<f64>,
 }
 
-/// The server's memory at the end of what was measured.
+/// The server's memory at the end of what was measured, and what connections added to it when they came.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct Memory {
     /// Connections that were open.
@@ -174,10 +183,11 @@ pub struct Memory {
     pub rss_bytes: u64,
     /// Resident and its own (no pages of files), in bytes.
     pub rss_anon_bytes: u64,
-    /// What `rss_anon_bytes` grew by since before the connections, for each of them.
+    /// What the server's own resident memory grew by from before anyone came to right after everyone had, for each connection; only `idle`
+    /// waits for it to settle.
     #[serde(deserialize_with = "number")]
     pub process_bytes_per_connection: f64,
-    /// What the kernel's memory (slab and socket buffers) grew by on the whole machine, for each connection: both ends of it are here.
+    /// What the kernel's memory (slab and socket buffers) grew by on the whole machine meanwhile, for each connection: both ends of it are here.
     #[serde(deserialize_with = "number")]
     pub kernel_bytes_per_connection: f64,
 }
@@ -185,7 +195,7 @@ pub struct Memory {
 /// A latency.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct LatencyFigures {
-    /// Of what: `round trip`, `delivery`, `answer`, `last member`, `sign-in`.
+    /// Of what: `round trip`, `delivery`, `answer`, `last member`, `sign-in` ...; docs/loadgen.md lists all.
     pub of: String,
     /// `response` from when it was meant to be sent, `service` from when it was sent, `lag` between both.
     pub kind: String,
@@ -245,10 +255,10 @@ pub struct Verdict {
     /// Whose figure that is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub beside: Option<String>,
-    /// What was judged in each round: ratios, or plain numbers.
+    /// What was judged, a number for each round that counts, in growing order: ratios, or plain numbers.
     #[serde(deserialize_with = "numbers")]
     pub rounds: Vec<f64>,
-    /// `reached`, `missed`, or `undecided` with its reason.
+    /// `reached`, `missed`, or `undecided: ` and the reason.
     pub verdict: String,
 }
 

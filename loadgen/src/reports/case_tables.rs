@@ -63,7 +63,7 @@ pub fn latency(study: &CaseStudy<'_>, of: &str, kind: &str) -> Grid {
 
 /// The latencies that runs of a case have: of what and of which kind, the one that says most first.
 pub fn latencies<'a>(study: &'a CaseStudy<'a>) -> Vec<(&'a str, &'a str)> {
-    let headline = study.counted().find_map(|run| wording::headline(&run.latencies));
+    let headline = study.headline();
     let all: BTreeSet<_> = study
         .counted()
         .flat_map(|run| &run.latencies)
@@ -123,7 +123,7 @@ pub fn every_run(study: &CaseStudy<'_>, most: usize) -> Grid {
 fn run_row(run: &Run) -> Vec<Cell> {
     let seconds = |seconds: Option<f64>| Cell::of(seconds.map(digits::figure).unwrap_or_default());
     let rate = |rate: f64| Cell::of(if rate > 0.0 { digits::whole(rate) } else { String::new() });
-    let headline = wording::headline(&run.latencies);
+    let headline = wording::headline(&run.case.workload, &run.latencies);
     let percentile = |name| {
         let figure = headline.and_then(|(of, kind)| measures::percentile(of, kind, name).of(run));
         Cell::of(figure.map(digits::us).unwrap_or_default())

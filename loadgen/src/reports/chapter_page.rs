@@ -11,7 +11,7 @@ use super::study::{Chapter, System};
 use super::summary;
 use super::verdicts;
 use super::wording::short;
-use crate::results::{Machine, Run};
+use crate::results::{Comparison, Machine, Run};
 
 /// So many cases are told in short.
 const IN_SHORT: usize = 60;
@@ -25,14 +25,11 @@ pub fn chapter(chapter: &Chapter<'_>, number: usize, budget: &mut Budget) -> Mar
             @for (place, workload) in workloads.iter().enumerate() {
                 a href={ "#s" (number) "w" (place) } { (short(workload, 40)) }
             }
+            @if has_verdicts(chapter) { a href={ "#s" (number) "goals" } { "goals" } }
             a href={ "#s" (number) "who" } { "who took part" }
             a href={ "#s" (number) "how" } { "how it was measured" }
         }
         (in_short(chapter, number))
-        @if chapter.comparisons.iter().any(|comparison| !comparison.verdicts.is_empty()) {
-            h2 { "Goals" }
-            div.words { (verdicts::grid(chapter).html()) }
-        }
         h2 id={ "s" (number) "who" } { "Who took part" }
         (who(chapter))
         h2.here id={ "s" (number) "how" } { "How it was measured" }
@@ -65,11 +62,19 @@ fn in_short(chapter: &Chapter<'_>, number: usize) -> Markup {
             }
         }
         div.told.trust { p { strong { "Can it be trusted? " } (summary::trust(chapter)) " " (promises()) } }
+        @if has_verdicts(chapter) {
+            h3 id={ "s" (number) "goals" } { "Goals" }
+            div.words { (verdicts::grid(chapter).html()) }
+        }
         h3 { "The figures that matter, case by case" }
         div.summary { (summary::table(chapter, IN_SHORT, |case| anchor(number, case)).html()) }
         p { "Medians of the rounds. × is the ratio to ringdove, taken within a round, median of the rounds. ★ marks the best median; a floor only forwards and does not compete, and neither does who is at its end: less than 98 % of what was offered went through." }
         @if chapter.cases.len() > IN_SHORT { p { "The first " (IN_SHORT) " of " (chapter.cases.len()) " cases." } }
     }
+}
+
+fn has_verdicts(chapter: &Chapter<'_>) -> bool {
+    chapter.comparisons.iter().any(|comparison| !comparison.verdicts.is_empty())
 }
 
 fn promises() -> &'static str {
@@ -99,23 +104,57 @@ fn who(chapter: &Chapter<'_>) -> Markup {
 }
 
 fn how(chapter: &Chapter<'_>) -> Markup {
-    let rounds = chapter.comparisons.iter().map(|comparison| u64::from(comparison.rounds)).sum::<u64>();
     let loadgen = &chapter.comparisons[0];
     html! {
         ul {
-            li { "Open loop: sends are due at fixed times, whatever the system does, and a response time counts from when a send was due. A system that stalls cannot hide it (no coordinated omission). Cases with a window are closed loops: so many unanswered sends are kept up." }
+            li { "Open loop: sends are due at fixed times, whatever the system does, and a response time counts from when a send was due. A system that stalls cannot hide it (no coordinated omission). Cases with a window are closed loops: so many sends are under way at a time, and the next one goes out when one is over." }
             li { "In every run each delivery is checked: once, and in order. What was lost, came twice or too early is counted and told." }
-            li { "A run is void, and counts for nothing, if others took the CPU, if loadgen itself was late or at its end, or if something failed. Void runs are repeated and listed." }
-            li { "In each of the " (whole(rounds as f64)) " rounds every system runs every case once, in turns, so that a slow hour meets all. What is told is the median of the rounds, with the least and the most behind it: median [min to max]. Ratios are taken within a round." }
+            li { "A run is void, and counts for nothing, if others took the CPU, if loadgen itself was late to hand over what was due, if messages were lost, came twice or out of order, or if something failed. Void runs are repeated and listed." }
+            li { "A system that completes less than 98 % of what was offered in time is at its end: that is a result and no void run. Its latency then grows with the time that it is measured, and cannot win." }
+            li { (rounds(chapter)) " What is told is the median of the rounds, with the least and the most behind it: median [min to max]. Ratios are taken within a round." }
+            @if let Some(times) = times(loadgen) { li { (times) } }
             li { "A percentile is told only if 100 samples or more lie beyond it. What was not measured is a dash, never a 0." }
         }
         (machine(&loadgen.machine))
         p { "loadgen " (short(&loadgen.loadgen, 40)) @if let Some(commit) = &loadgen.commit { ", commit " (short(commit, 60)) } "." }
         @for comparison in chapter.comparisons.iter().take(20) {
-            p { (short(&comparison.started, 40)) ": " code { (short(&comparison.command, 600)) } }
+            p { (short(&comparison.started, 40)) ", " (count(comparison.rounds.into(), "round")) ": " code { (short(&comparison.command, 600)) } }
         }
         @if chapter.comparisons.len() > 20 { p { "... and " (chapter.comparisons.len() - 20) " comparisons more." } }
     }
+}
+
+/// How many rounds there were, and what happened in each.
+fn rounds(chapter: &Chapter<'_>) -> String {
+    let each = chapter.comparisons.iter().map(|comparison| u64::from(comparison.rounds));
+    let (least, most) = (each.clone().min().unwrap_or(0), each.max().unwrap_or(0));
+    let meets = "in turns, so that a slow hour meets all.";
+    match (chapter.comparisons.len() as u64, least == most) {
+        (1, _) if most == 1 => "There was 1 round. In it every system runs every case once.".into(),
+        (1, _) => format!("There were {}. In each every system runs every case once, {meets}", count(most, "round")),
+        (many, same) => {
+            let rounds = count(most, "round");
+            let rounds = if same { format!("{rounds} each") } else { format!("{least} to {rounds}") };
+            let of = "in each round every system of the comparison runs every case of it once";
+            format!("There were {} of {rounds}; {of}, {meets}", count(many, "comparison"))
+        }
+    }
+}
+
+/// `1 round`, `12 rounds`.
+fn count(number: u64, what: &str) -> String {
+    format!("{} {what}{}", whole(number as f64), if number == 1 { "" } else { "s" })
+}
+
+/// How long runs were, and how punctual their load had to be; nothing if the file does not say.
+fn times(comparison: &Comparison) -> Option<String> {
+    let seconds = |seconds: f64| short(&format!("{seconds} s"), 20);
+    let measured = comparison.duration_s.map(|long| format!("Each run measures {}", seconds(long)))?;
+    let warmup = comparison.warmup_s.map(|long| format!(" behind a warm-up of {}", seconds(long)));
+    let on_time = comparison.on_time.as_deref().map(|percentile| {
+        format!(" In open loop the load has to be on time up to its {}, or the run is void.", short(percentile, 20))
+    });
+    Some(format!("{measured}{}.{}", warmup.unwrap_or_default(), on_time.unwrap_or_default()))
 }
 
 fn machine(machine: &Machine) -> Markup {

@@ -3,7 +3,6 @@
 use super::digits;
 use super::spread::Spread;
 use super::study::{CaseStudy, Entry};
-use super::wording::headline;
 use crate::results::{Case, LatencyFigures, Run};
 
 /// Who sends less than this part of what was offered is at its end.
@@ -75,7 +74,6 @@ pub fn rates_and_costs() -> Vec<Measure> {
 /// What a case is about, the most important first.
 pub fn of_case(study: &CaseStudy<'_>) -> Vec<Measure> {
     let has = |measure: &Measure| study.counted().any(|run| measure.of(run).is_some_and(|figure| figure > 0.0));
-    let latencies = || study.counted().find_map(|run| headline(&run.latencies));
     let open = study.counted().any(|run| run.offered_per_s.is_some());
     let mut measures = Vec::new();
     if study.case.workload == "idle" {
@@ -86,9 +84,12 @@ pub fn of_case(study: &CaseStudy<'_>) -> Vec<Measure> {
         measures.push(sends());
     }
     if measures.is_empty()
-        && let Some((of, kind)) = latencies()
+        && let Some((of, kind)) = study.headline()
     {
         measures.extend([percentile(of, kind, "p50"), percentile(of, kind, "p99")]);
+    }
+    if study.case.workload == "storm" {
+        measures.extend([percentile("back", "response", "p50"), percentile("back", "response", "p99")]);
     }
     measures.push(cpu());
     measures.retain(|measure| has(measure));
@@ -177,7 +178,7 @@ pub fn latency<'a>(run: &'a Run, of: &str, kind: &str) -> Option<&'a LatencyFigu
 mod tests {
     use super::*;
     use crate::reports::study::chapters;
-    use crate::reports::synthetic::{case, comparison, run};
+    use crate::reports::synthetic::{case, comparison, latency, run};
     use crate::results::Results;
 
     fn results(of: impl Fn(&mut Vec<Run>)) -> Results {
@@ -206,6 +207,34 @@ mod tests {
     }
 
     #[test]
+    fn a_storm_is_also_about_who_comes_back() {
+        let results = results(|runs| {
+            let mut run = run("ringdove", case("storm", &[("rate", "9")]), 1);
+            run.offered_per_s = Some(9.0);
+            run.latencies =
+                ["delivery calm", "back", "delivery in the storm"].map(|of| latency(of, "response")).to_vec();
+            runs.push(run);
+        });
+        let names: Vec<_> = of_case(&chapters(&results)[0].cases[0]).into_iter().map(|measure| measure.name).collect();
+        assert_eq!(
+            names[..4],
+            ["p50 of delivery in the storm", "p99 of delivery in the storm", "p50 of back", "p99 of back"]
+        );
+    }
+
+    #[test]
+    fn the_headline_is_that_of_all_systems() {
+        let results = results(|runs| {
+            for (system, of) in [("ringdove", "delivery"), ("nats", "answer")] {
+                let mut run = run(system, case("durable", &[("rate", "9")]), 1);
+                (run.offered_per_s, run.latencies) = (Some(9.0), vec![latency(of, "response")]);
+                runs.push(run);
+            }
+        });
+        assert_eq!(of_case(&chapters(&results)[0].cases[0])[0].name, "p50 of answer", "the first one has none");
+    }
+
+    #[test]
     fn what_a_case_is_about_follows_from_its_load() {
         let about = |workload, settings: &[(&str, &str)], change: fn(&mut Run)| {
             let results = results(|runs| {
@@ -219,6 +248,13 @@ mod tests {
         assert_eq!(about("fanout", &[("window", "9")], |_| {}), "deliveries/s");
         assert_eq!(about("pair", &[("rate", "9")], |run| run.offered_per_s = Some(9.0)), "p50 of delivery");
         assert_eq!(about("pair", &[], |run| run.latencies[0].of = "round trip".into()), "p50 of round trip");
+        assert_eq!(
+            about("storm", &[("rate", "9")], |run| {
+                run.offered_per_s = Some(9.0);
+                run.latencies = ["delivery calm", "delivery in the storm"].map(|of| latency(of, "response")).to_vec();
+            }),
+            "p50 of delivery in the storm"
+        );
         assert_eq!(
             about("idle", &[], |run| run.memory.as_mut().unwrap().connections = 10_000),
             "process memory for a connection"

@@ -153,6 +153,24 @@ mod tests {
         assert!(one.verdicts[0].ringdove.is_none() && one.verdicts[0].rounds[0].is_nan());
     }
 
+    #[test]
+    fn a_file_that_does_not_say_how_long_runs_were_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut results = synthetic::realistic();
+        let one = &mut results.comparisons[0];
+        (one.warmup_s, one.duration_s, one.on_time) = (None, None, None);
+        results.save(folder.path()).unwrap();
+        let text = fs::read_to_string(folder.path().join(FILE)).unwrap();
+        assert!(!["warmup_s", "duration_s", "on_time"].iter().any(|name| text.contains(name)));
+        let mut results = read(folder.path()).unwrap();
+        let one = &mut results.comparisons[0];
+        assert_eq!((one.warmup_s, one.duration_s, &one.on_time), (None, None, &None));
+        (one.warmup_s, one.duration_s, one.on_time) = (Some(0.5), Some(2.5), Some("p90".into()));
+        results.save(folder.path()).unwrap();
+        let one = &read(folder.path()).unwrap().comparisons[0];
+        assert_eq!((one.warmup_s, one.duration_s, one.on_time.as_deref()), (Some(0.5), Some(2.5), Some("p90")));
+    }
+
     fn break_numbers(run: &mut Run) {
         (run.measured_s, run.sends_per_s, run.deliveries_per_s) = (f64::NAN, f64::INFINITY, f64::NEG_INFINITY);
         run.cpu.server_s_per_million_deliveries = Some(f64::NAN);
@@ -170,6 +188,62 @@ mod tests {
                 (interval.at_s, interval.p50_us, interval.max_us) = (1e300 * place as f64, f64::NAN, -0.0);
             }
         }
+    }
+
+    #[test]
+    fn a_page_says_how_long_runs_were() {
+        let page = page_of(|results| results.comparisons[0].warmup_s = Some(0.5));
+        assert!(page.contains(
+            "Each run measures 5 s behind a warm-up of 0.5 s. In open loop the load has to be on time up to its p99,"
+        ));
+        assert!(!page_of(|results| results.comparisons[0].duration_s = None).contains("Each run measures"));
+    }
+
+    #[test]
+    fn goals_come_before_the_figures() {
+        let page = page_of(|_| {});
+        let at = |words| page.find(words).unwrap_or_else(|| panic!("{words}"));
+        assert!(at("Can it be trusted?") < at(">Goals</h3>") && at(">Goals</h3>") < at("The figures that matter"));
+        assert!(page.contains("href=\"#s0goals\"") && page.contains("id=\"s0goals\""));
+        assert!(!page_of(|results| results.comparisons[0].verdicts.clear()).contains("s0goals"));
+    }
+
+    #[test]
+    fn a_system_at_its_end_is_a_result_and_no_fault_of_the_load() {
+        let page = page_of(|results| {
+            for run in &mut results.comparisons[0].runs {
+                run.void.clear();
+                if run.system == "nats"
+                    && let Some(offered) = run.offered_per_s
+                {
+                    run.sends_per_s = offered * 0.5;
+                }
+            }
+        });
+        assert!(page.contains("none was void") && !page.contains("<h2>Void runs</h2>"));
+        assert!(page.contains("nats none of them") && page.contains(" at its end"));
+        assert!(page.contains("is at its end: that is a result and no void run"));
+        assert!(!page.contains("loadgen itself was late or at its end"), "the load handed over all of it");
+    }
+
+    #[test]
+    fn rounds_are_those_of_a_comparison_and_not_of_the_folder() {
+        let said = |rounds: &[u32]| {
+            let page = page_of(|results| {
+                let mut one = results.comparisons.remove(0);
+                one.runs.truncate(5);
+                for rounds in rounds {
+                    results.comparisons.push(crate::results::Comparison { rounds: *rounds, ..one.clone() });
+                }
+            });
+            page.split("<li>").find(|item| item.starts_with("There w")).unwrap().to_owned()
+        };
+        assert!(said(&[3]).starts_with("There were 3 rounds. In each every system runs every case once, "));
+        assert!(said(&[1]).starts_with("There was 1 round. In it every system runs every case once. "));
+        let twelve = said(&[1; 12]);
+        assert!(twelve.starts_with("There were 12 comparisons of 1 round each; in each round every"), "{twelve}");
+        let differ = said(&[3, 1, 9]);
+        assert!(differ.starts_with("There were 3 comparisons of 1 to 9 rounds; in each round every"), "{differ}");
     }
 
     #[test]

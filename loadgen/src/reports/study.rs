@@ -3,9 +3,10 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
+use super::wording;
 use crate::results::{Case, Comparison, Results, Run, SystemFacts};
 
-/// Comparisons of the same sources, versions and settings on the same machine: their rounds count as one series.
+/// Comparisons of the same sources, versions, settings and times on the same machine: their rounds count as one series.
 pub struct Chapter<'a> {
     /// In the order in which they were made; never empty.
     pub comparisons: Vec<&'a Comparison>,
@@ -57,7 +58,7 @@ pub struct Counted<'a> {
 pub fn chapters(results: &Results) -> Vec<Chapter<'_>> {
     let mut parts: Vec<Vec<&Comparison>> = Vec::new();
     for comparison in &results.comparisons {
-        match parts.iter_mut().find(|part| comparable(part[0], comparison)) {
+        match parts.iter_mut().find(|part| part.iter().all(|member| comparable(member, comparison))) {
             Some(part) => part.push(comparison),
             None => parts.push(vec![comparison]),
         }
@@ -71,12 +72,21 @@ pub fn is_floor(name: &str) -> bool {
     name == "floor" || name.starts_with("floor-")
 }
 
+/// Whether both may be in one series. Systems may differ, so all members of a series are asked: two of them may name a third one
+/// differently.
 fn comparable(one: &Comparison, other: &Comparison) -> bool {
     let same_versions = other.systems.iter().all(|system| {
         let namesake = one.systems.iter().find(|known| known.name == system.name);
-        namesake.is_none_or(|known| known.version == system.version && known.settings == system.settings)
+        namesake.is_none_or(|known| known.version == system.version && same_settings(known, system))
     });
-    same_versions && one.machine == other.machine && one.commit == other.commit && one.loadgen == other.loadgen
+    let sources = |of: &Comparison| (of.commit.clone(), of.loadgen.clone(), of.on_time.clone());
+    let times = |of: &Comparison| (of.warmup_s, of.duration_s);
+    same_versions && one.machine == other.machine && sources(one) == sources(other) && times(one) == times(other)
+}
+
+/// Who was never started has no settings: whatever they would have been, nothing was measured with them.
+fn same_settings(one: &SystemFacts, other: &SystemFacts) -> bool {
+    one.settings == other.settings || one.settings.is_empty() || other.settings.is_empty()
 }
 
 /// All systems of the folder: ringdove, its floors, and the others as they appear.
@@ -95,7 +105,10 @@ fn names(results: &Results) -> Vec<&str> {
 }
 
 fn chapter<'a>(comparisons: Vec<&'a Comparison>, names: &[&'a str]) -> Chapter<'a> {
-    let facts = |name| comparisons.iter().flat_map(|one| &one.systems).find(|system| system.name == name);
+    let facts = |name| {
+        let all = || comparisons.iter().flat_map(|one| &one.systems).filter(|system| system.name == name);
+        all().find(|system| !system.settings.is_empty()).or_else(|| all().next())
+    };
     let mut cases: BTreeMap<&Case, BTreeMap<usize, Entry<'a>>> = BTreeMap::new();
     let mut workloads: Vec<&str> = Vec::new();
     for (number, comparison) in comparisons.iter().enumerate() {
@@ -168,6 +181,11 @@ impl CaseStudy<'_> {
     pub fn counted(&self) -> impl Iterator<Item = &Run> {
         self.entries.iter().flat_map(|entry| entry.valid.iter().map(|counted| counted.run))
     }
+
+    /// The latency that says most of all that its runs have, those that count: not every system has each.
+    pub fn headline(&self) -> Option<(&str, &str)> {
+        wording::headline(&self.case.workload, self.counted().flat_map(|run| &run.latencies))
+    }
 }
 
 #[cfg(test)]
@@ -216,6 +234,39 @@ mod tests {
         other = comparison();
         other.machine.cores += 1;
         assert_eq!(series(&other), 2);
+        let changes: [fn(&mut Comparison); 5] = [
+            |other| other.systems[0].settings.push("another".into()),
+            |other| other.commit = None,
+            |other| other.warmup_s = Some(0.5),
+            |other| other.duration_s = None,
+            |other| other.on_time = Some("p90".into()),
+        ];
+        for (number, change) in changes.iter().enumerate() {
+            other = comparison();
+            change(&mut other);
+            assert_eq!(series(&other), 2, "change {number}");
+        }
+    }
+
+    #[test]
+    fn who_was_never_started_splits_no_series() {
+        let (mut one, other) = (comparison(), comparison());
+        one.systems[0].settings.clear();
+        let results = Results { schema: 1, comparisons: vec![one, other] };
+        let chapters = chapters(&results);
+        assert_eq!(chapters.len(), 1);
+        assert!(!chapters[0].systems[0].facts.unwrap().settings.is_empty(), "those of the start are shown");
+    }
+
+    #[test]
+    fn every_member_of_a_series_has_to_be_comparable() {
+        let (mut one, two, mut three) = (comparison(), comparison(), comparison());
+        // the first one says nothing of ringdove, and the others do not agree
+        one.systems.remove(0);
+        three.systems[0].version = "another".into();
+        let results = Results { schema: 1, comparisons: vec![one, two, three] };
+        let sizes: Vec<_> = chapters(&results).iter().map(|chapter| chapter.comparisons.len()).collect();
+        assert_eq!(sizes, [2, 1]);
     }
 
     #[test]

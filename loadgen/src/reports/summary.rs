@@ -6,12 +6,14 @@ use super::grid::{Cell, Grid};
 use super::measures::{self, Measure};
 use super::plots::{Family, families};
 use super::spread::{Side, Spread};
-use super::study::{CaseStudy, Chapter, Entry, is_floor};
+use super::study::{CaseStudy, Chapter, Entry, System, is_floor};
 use super::wording::{short, title};
 use crate::results::Run;
 
 /// So many rivals are named in a sentence.
 const RIVALS: usize = 6;
+/// So many letters of a reason are told.
+const REASON: usize = 120;
 
 /// A workload's sentences.
 pub struct Told {
@@ -61,19 +63,36 @@ pub fn sentences(chapter: &Chapter<'_>) -> Vec<Told> {
 fn of_case(study: &CaseStudy<'_>) -> String {
     let measures = measures::of_case(study);
     let Some(main) = measures.first() else {
-        return "no run of it counts.".into();
+        return format!("no run of it counts.{}", missing(study));
     };
-    let mut sentence = leader(study, main);
+    let mut sentence = leader(study, main) + &missing(study);
     for floor in study.entries.iter().filter(|entry| is_floor(entry.system.name)) {
         if let Some(ratio) = study.entry("ringdove").and_then(|ours| main.ratio(ours, floor)) {
             let floor = short(floor.system.name, 20);
             sentence += &format!(" {floor} only forwards; ringdove has {} times its {}.", ranged(&ratio), main.name);
         }
     }
+    // a storm is two things: what it does to those who write, and how soon the others are back
+    if let Some(back) = measures.iter().rfind(|measure| measure.name.ends_with(" of back")) {
+        sentence += &format!(" {}", leader(study, back));
+    }
     if let Some(cpu) = measures.iter().skip(1).find(|measure| measure.name == measures::cpu().name) {
         sentence += &cost(study, cpu);
     }
     sentence
+}
+
+/// Who tried, and has no run that counts: left out without a word, they would look as if they had not taken part.
+fn missing(study: &CaseStudy<'_>) -> String {
+    let told =
+        |entry: &Entry<'_>| Some(format!(" {}: no run counts ({}).", short(entry.system.name, 20), reason(entry)?));
+    study.entries.iter().filter_map(told).collect()
+}
+
+/// Why an entry has no run that counts, if it has none.
+fn reason(entry: &Entry<'_>) -> Option<String> {
+    let why = entry.void.iter().find_map(|run| run.void.first()).filter(|_| entry.valid.is_empty())?;
+    Some(short(why, REASON))
 }
 
 /// Who leads, and how far the others are behind within rounds.
@@ -171,7 +190,20 @@ fn of_rates(chapter: &Chapter<'_>, family: &Family<'_>) -> String {
             sentence += &format!(" At {}/s, which all held: {}", digits::whole(*rate), leader(study, measure));
         }
     }
-    sentence
+    sentence + &missing_of_rates(chapter, family)
+}
+
+/// Who has no run that counts at some of the rates.
+fn missing_of_rates(chapter: &Chapter<'_>, family: &Family<'_>) -> String {
+    let of = |system: &System<'_>| {
+        let void = |(rate, study): &(f64, &CaseStudy<'_>)| Some((*rate, reason(study.entry(system.name)?)?));
+        let void: Vec<_> = family.members.iter().filter_map(void).collect();
+        let (_, why) = void.first()?;
+        let rates: Vec<_> = void.iter().map(|(rate, _)| format!("{}/s", digits::whole(*rate))).collect();
+        let at = if rates.len() == family.members.len() { String::new() } else { format!(" at {}", rates.join(", ")) };
+        Some(format!(" {}: no run counts{at} ({why}).", short(system.name, 20)))
+    };
+    chapter.systems.iter().filter_map(of).collect()
 }
 
 fn holds(entry: &Entry<'_>, offered: f64) -> bool {
@@ -258,7 +290,7 @@ pub fn trust(chapter: &Chapter<'_>) -> String {
 mod tests {
     use super::*;
     use crate::reports::study::chapters;
-    use crate::reports::synthetic::{case, comparison, realistic, run};
+    use crate::reports::synthetic::{case, comparison, latency, realistic, run};
     use crate::results::Results;
 
     fn sentence(rates: &[(&str, &[f64])]) -> String {
@@ -301,6 +333,60 @@ mod tests {
     fn one_system_alone_is_not_compared() {
         assert_eq!(sentence(&[("nats", &[100.0, 102.0])]), "nats has sends/s: 101.0.");
         assert_eq!(sentence(&[("nats", &[f64::NAN])]), "no run of it counts.");
+    }
+
+    #[test]
+    fn who_has_no_run_that_counts_is_named_with_the_reason() {
+        let told = |rates: &[&str], counts: &str| {
+            let mut one = comparison();
+            for rate in rates {
+                for system in ["ringdove", "nats", "floor"] {
+                    let mut run = run(system, case("pair", &[("rate", rate)]), 1);
+                    (run.sends_per_s, run.offered_per_s) = (rate.parse().unwrap(), rate.parse().ok());
+                    if system == "nats" && *rate != counts {
+                        run.void = vec!["others took 12 % of the CPU".into(), "late".into()];
+                    }
+                    one.runs.push(run);
+                }
+            }
+            let results = Results { schema: 1, comparisons: vec![one] };
+            sentences(&chapters(&results)[0])[0].sentences[0].1.clone()
+        };
+        let why = "(others took 12 % of the CPU).";
+        let one = told(&["1000"], "");
+        assert!(one.contains(&format!(" nats: no run counts {why}")) && !one.contains("floor: no"), "{one}");
+        let none = told(&["1000", "2000"], "");
+        assert!(none.ends_with(&format!(" nats: no run counts {why}")), "{none}");
+        let some = told(&["1000", "2000", "3000"], "1000");
+        assert!(some.ends_with(&format!(" nats: no run counts at 2,000/s, 3,000/s {why}")), "{some}");
+        assert!(!told(&["1000"], "1000").contains("no run counts"));
+    }
+
+    #[test]
+    fn a_storm_tells_of_those_who_write_and_of_those_who_come_back() {
+        let mut one = comparison();
+        for system in ["ringdove", "nats"] {
+            let mut run = run(system, case("storm", &[("rate", "1000")]), 1);
+            run.offered_per_s = Some(1_000.0);
+            run.latencies =
+                ["delivery calm", "back", "delivery in the storm"].map(|of| latency(of, "response")).to_vec();
+            one.runs.push(run);
+        }
+        let results = Results { schema: 1, comparisons: vec![one] };
+        let said = sentences(&chapters(&results)[0])[0].sentences[0].1.clone();
+        assert!(said.contains(" the lowest p50 of delivery in the storm: "), "{said}");
+        assert!(said.contains(" the lowest p99 of back: ") && !said.contains("calm"), "{said}");
+    }
+
+    #[test]
+    fn a_case_of_which_nothing_counts_says_why() {
+        let mut one = comparison();
+        let mut run = run("nats", case("pair", &[]), 1);
+        run.void = vec!["lost: 3 undelivered".into()];
+        one.runs.push(run);
+        let results = Results { schema: 1, comparisons: vec![one] };
+        let said = sentences(&chapters(&results)[0])[0].sentences[0].1.clone();
+        assert_eq!(said, "no run of it counts. nats: no run counts (lost: 3 undelivered).");
     }
 
     #[test]

@@ -110,6 +110,9 @@ pub fn comparison() -> Comparison {
             ),
         ],
         rounds: 3,
+        warmup_s: Some(1.0),
+        duration_s: Some(5.0),
+        on_time: Some("p99".into()),
         runs: Vec::new(),
         verdicts: Vec::new(),
     }

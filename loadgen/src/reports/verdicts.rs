@@ -29,6 +29,7 @@ fn row(verdict: &Verdict) -> Vec<Cell> {
             ..Cell::of(verdict.other.map(number).unwrap_or_default())
         },
         Cell::spread(Spread::of(verdict.rounds.iter().copied()), digits::figure),
+        // nothing but this: whatever is said besides limits it
         Cell { best: verdict.verdict == "reached", ..Cell::of(short(&verdict.verdict, 200)) },
     ]
 }
@@ -48,6 +49,22 @@ mod tests {
         assert_eq!(grid.rows.len(), 3);
         assert_eq!((grid.rows[0][4].main.as_str(), grid.rows[0][4].small.as_str()), ("2,664,000", "floor"));
         assert_eq!((&grid.rows[1][4], &grid.rows[1][5]), (&Cell::default(), &Cell::default()));
-        assert!(grid.rows[0][6].best && !grid.rows[1][6].best);
+    }
+
+    #[test]
+    fn only_what_is_reached_has_a_star() {
+        let mut results = realistic();
+        let verdicts = &mut results.comparisons[0].verdicts;
+        let words = [
+            "reached",
+            "missed",
+            "undecided: 8 of 9 rounds count",
+            "undecided: inside the spread, the median reaches it",
+            "reached (8 of 9 rounds count)",
+        ];
+        let one = verdicts[0].clone();
+        *verdicts = words.map(|words| Verdict { verdict: words.into(), ..one.clone() }).to_vec();
+        let stars: Vec<_> = grid(&chapters(&results)[0]).rows.iter().map(|row| row[6].best).collect();
+        assert_eq!(stars, [true, false, false, false, false]);
     }
 }

@@ -56,16 +56,30 @@ pub fn latency(of: &str, kind: &str) -> String {
     }
 }
 
-/// The latency of a run that says most to people.
-pub fn headline(latencies: &[LatencyFigures]) -> Option<(&str, &str)> {
-    let wanted = ["round trip", "last member", "delivery", "sign-in", "answer"];
+/// The latency that says most to people about a workload: of what, and of which kind.
+pub fn headline<'a>(
+    workload: &str,
+    latencies: impl IntoIterator<Item = &'a LatencyFigures>,
+) -> Option<(&'a str, &'a str)> {
+    let wanted = of_interest(workload);
     let kinds = ["response", "service"];
     let rank = |list: &[&str], word: &str| list.iter().position(|known| *known == word).unwrap_or(list.len());
     latencies
-        .iter()
+        .into_iter()
         .filter(|latency| latency.count > 0 && latency.kind != "lag")
-        .min_by_key(|latency| (rank(&kinds, &latency.kind), rank(&wanted, &latency.of)))
+        .min_by_key(|latency| (rank(&kinds, &latency.kind), rank(wanted, &latency.of)))
         .map(|latency| (latency.of.as_str(), latency.kind.as_str()))
+}
+
+/// What a workload is about comes first: of a storm not the calm before it, and where sends are kept, when that is said.
+fn of_interest(workload: &str) -> &'static [&'static str] {
+    match workload {
+        "storm" => &["delivery in the storm", "back", "delivery calm"],
+        "sign-in" => &["sign-in"],
+        "mixed" | "soak" => &["delivery", "answer"],
+        "durable" => &["answer", "delivery"],
+        _ => &["round trip", "last member", "delivery", "sign-in", "answer"],
+    }
 }
 
 /// A text without control characters, cut off behind so many letters.
@@ -103,8 +117,22 @@ mod tests {
     fn what_was_meant_counts_before_what_was_sent() {
         let latencies =
             [figures("answer", "response"), figures("round trip", "service"), figures("delivery", "response")];
-        assert_eq!(headline(&latencies), Some(("delivery", "response")));
-        assert_eq!(headline(&[figures("delivery", "lag")]), None);
-        assert_eq!(headline(&[]), None);
+        assert_eq!(headline("pair", &latencies), Some(("delivery", "response")));
+        assert_eq!(headline("pair", &[figures("delivery", "lag")]), None);
+        assert_eq!(headline("pair", &[]), None);
+    }
+
+    #[test]
+    fn what_a_workload_is_about_comes_first() {
+        let all = ["delivery calm", "back", "delivery in the storm", "sign-in", "last member", "delivery", "answer"]
+            .map(|of| figures(of, "response"));
+        let about = |workload, latencies| headline(workload, latencies).map(|(of, _)| of);
+        assert_eq!(about("storm", &all[..]), Some("delivery in the storm"));
+        assert_eq!(about("storm", &all[..2]), Some("back"), "and not the calm");
+        assert_eq!(about("sign-in", &all), Some("sign-in"));
+        assert_eq!(about("mixed", &all), Some("delivery"));
+        assert_eq!(about("soak", &all), Some("delivery"));
+        assert_eq!(about("durable", &all), Some("answer"));
+        assert_eq!(about("fanout", &all), Some("last member"));
     }
 }

@@ -8,15 +8,14 @@ use crate::reports::digits;
 use crate::reports::measures::{self, Measure};
 use crate::reports::spread::Spread;
 use crate::reports::study::{CaseStudy, Chapter, Entry, System};
-use crate::reports::wording::{headline, short};
+use crate::reports::wording::short;
 
 /// So many bars are drawn.
 const BARS: usize = 16;
 
 /// Throughput against latency over rates that grow: where the latency turns upward, a system is at its end.
 pub fn saturation(chapter: &Chapter<'_>, family: &Family<'_>, percentile: &'static str) -> Option<Plot> {
-    let latencies = family.members.iter().flat_map(|(_, study)| study.counted());
-    let (of, kind) = latencies.filter_map(|run| headline(&run.latencies)).next()?;
+    let (of, kind) = family.members.iter().find_map(|(_, study)| study.headline())?;
     let latency = measures::percentile(of, kind, percentile);
     let of = short(of, 40);
     let series: Vec<_> = chapter
@@ -182,7 +181,10 @@ mod tests {
             let plot = saturation(chapter, family, "p99").unwrap();
             assert_eq!(senses(&plot, "ringdove"), [Sense::Full, Sense::Full, Sense::Hollow]);
             assert_eq!(senses(&plot, "nats"), [Sense::Full, Sense::Full, Sense::Crossed]);
-            let nats = plot.series.iter().find(|series| series.label == "nats").unwrap();
+            let [ringdove, nats] =
+                ["ringdove", "nats"].map(|name| plot.series.iter().find(|series| series.label == name).unwrap());
+            assert_eq!(ringdove.lines[0].points.len(), 3, "the line turns upward to where it is at its end");
+            assert_eq!(ringdove.lines[0].points[2].0, 2_500.0, "at what went through");
             assert_eq!(nats.lines[0].points.len(), 2, "no line leads to what is void");
         });
     }
