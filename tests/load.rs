@@ -4,9 +4,11 @@
 mod broker;
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use broker::{Broker, refused, serve};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::tempdir;
 
@@ -198,4 +200,41 @@ fn a_broker_that_limits_the_rate_is_named() {
     let said = refused(command.arg(folder.path().join("data/admin.sock")));
     assert!(said.contains("RINGDOVE_LIMITS_RATE=0"), "{said}");
     broker.stop();
+}
+
+/// The processes that this one has started, and that run.
+fn children(parent: u32) -> Vec<PathBuf> {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
+    let is_child = |process: &PathBuf| {
+        let stat = std::fs::read_to_string(process.join("stat")).unwrap_or_default();
+        // behind the name, which may hold anything, in brackets: the state, and the parent
+        stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(1)) == Some(&parent.to_string())
+    };
+    processes.filter(is_child).collect()
+}
+
+/// Whoever ends loadgen ends the servers that it has started, and their folders are gone.
+#[test]
+fn a_signal_leaves_no_server_behind() {
+    for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130)] {
+        let folder = tempdir().unwrap();
+        let mut command = loadgen(&["pair", "--system", "floor", "--start", "--duration", "30s", "--pairs", "2"]);
+        command.args(["--server-core", "0", "--load-core", "0", "--folder"]).arg(folder.path());
+        let mut loadgen = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let relay = loop {
+            assert!(loadgen.try_wait().unwrap().is_none(), "it ended by itself");
+            // before that it is still a copy of loadgen
+            let is_relay = |child: &PathBuf| {
+                std::fs::read_to_string(child.join("cmdline")).is_ok_and(|words| words.contains("\0relay\0"))
+            };
+            if let Some(relay) = children(loadgen.id()).into_iter().find(is_relay) {
+                break relay;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        };
+        kill_process(Pid::from_child(&loadgen), signal).unwrap();
+        assert_eq!(loadgen.wait().unwrap().code(), Some(code));
+        assert!(!relay.exists(), "the relay runs on");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "its folder is still there");
+    }
 }

@@ -19,6 +19,7 @@ mod soak;
 mod stamp;
 mod system;
 mod verdict;
+mod ward;
 mod workload;
 
 use std::path::Path;

@@ -4,13 +4,12 @@
 use std::io::{BufRead, BufReader, Read};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-
-use tempfile::TempDir;
 
 use crate::process;
 use crate::system::Target;
+use crate::ward::{Started, Ward};
 
 /// What a start may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -43,17 +42,16 @@ pub struct Place {
 
 /// A server that runs. It ends when this is dropped.
 pub struct Server {
-    child: Child,
+    ward: Ward,
     target: Target,
     settings: Vec<String>,
-    _folder: TempDir,
 }
 
 /// A server that is about to be started.
 pub struct Start {
     command: Command,
-    /// A folder of its own, removed at its end.
-    folder: TempDir,
+    /// It has a folder of its own, removed at its end.
+    ward: Ward,
     settings: Vec<String>,
 }
 
@@ -64,14 +62,14 @@ impl Start {
     /// The folder cannot be made.
     pub fn new(program: &Path, place: &Place) -> Result<Self, String> {
         let words = |error: std::io::Error| format!("{}: {error}", place.folder.display());
-        let folder = TempDir::with_prefix_in("loadgen-", &place.folder).map_err(words)?;
+        let ward = Ward::new(&place.folder).map_err(words)?;
         let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(Self { command: Command::new(program), folder, settings: vec![name] })
+        Ok(Self { command: Command::new(program), ward, settings: vec![name] })
     }
 
     /// The folder.
     pub fn folder(&self) -> &Path {
-        self.folder.path()
+        self.ward.folder()
     }
 
     /// Arguments that a report names.
@@ -105,7 +103,7 @@ impl Start {
     /// # Errors
     /// It cannot be written.
     pub fn file(&mut self, name: &str, settings: &str, places: &str) -> Result<PathBuf, String> {
-        let path = self.folder.path().join(name);
+        let path = self.folder().join(name);
         std::fs::write(&path, format!("{settings}\n{places}\n")).map_err(|error| format!("{name}: {error}"))?;
         self.settings.extend(settings.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()));
         Ok(path)
@@ -117,22 +115,22 @@ impl Start {
     /// # Errors
     /// It does not start.
     pub fn until_it_says_where(mut self, cores: Cores, admin: Option<&str>) -> Result<Server, String> {
-        let admin = admin.map(|name| self.folder.path().join(name));
+        let admin = admin.map(|name| self.folder().join(name));
         self.command.stdin(Stdio::null());
         if admin.is_some() {
             self.command.stdout(Stdio::null()).stderr(Stdio::piped());
         } else {
             self.command.stdout(Stdio::piped());
         }
-        let mut child = on_core(cores, &mut self.command).map_err(|error| format!("{}: {error}", self.settings[0]))?;
+        let started = self.on_core(cores)?;
         let mut said = Vec::new();
-        let address = match (child.stdout.take(), child.stderr.take()) {
+        let address = match (started.out, started.err) {
             (Some(out), _) => listening(out, &mut said),
             (None, err) => err.and_then(|err| listening(err, &mut said)),
         };
         match address {
-            Some(address) => Ok(self.running(child, address, admin)),
-            None => Err(failed(child, &said.join("\n"))),
+            Some(address) => Ok(self.running(started.pid, address, admin)),
+            None => Err(failed(&said.join("\n"))),
         }
     }
 
@@ -141,29 +139,36 @@ impl Start {
     /// # Errors
     /// It does not start.
     pub fn until_it_listens(mut self, cores: Cores, address: SocketAddr) -> Result<Server, String> {
-        let log = self.folder.path().join("said.log");
+        let log = self.folder().join("said.log");
         let file = std::fs::File::create(&log).map_err(|error| error.to_string())?;
         let other = file.try_clone().map_err(|error| error.to_string())?;
         self.command.stdout(file).stderr(other).stdin(Stdio::null());
-        let mut child = on_core(cores, &mut self.command).map_err(|error| format!("{}: {error}", self.settings[0]))?;
+        let started = self.on_core(cores)?;
         let begin = Instant::now();
         loop {
             if TcpStream::connect(address).is_ok() {
-                return Ok(self.running(child, address, None));
+                return Ok(self.running(started.pid, address, None));
             }
-            let ended = child.try_wait().ok().flatten().is_some();
-            if ended || begin.elapsed() > PATIENCE {
+            if self.ward.has_ended() || begin.elapsed() > PATIENCE {
                 let said = std::fs::read_to_string(&log).unwrap_or_default();
                 let lines: Vec<_> = said.lines().collect();
-                return Err(failed(child, &lines[lines.len().saturating_sub(LINES)..].join("\n")));
+                return Err(failed(&lines[lines.len().saturating_sub(LINES)..].join("\n")));
             }
             std::thread::sleep(Duration::from_millis(20));
         }
     }
 
-    fn running(self, child: Child, address: SocketAddr, admin: Option<PathBuf>) -> Server {
-        let target = Target { address, admin, pid: Some(child.id()) };
-        Server { child, target, settings: self.settings, _folder: self.folder }
+    fn running(self, pid: u32, address: SocketAddr, admin: Option<PathBuf>) -> Server {
+        let target = Target { address, admin, pid: Some(pid) };
+        Server { ward: self.ward, target, settings: self.settings }
+    }
+
+    /// A child begins on the core of its parent, and stays there.
+    fn on_core(&mut self, cores: Cores) -> Result<Started, String> {
+        process::pin(cores.server)?;
+        let started = self.ward.spawn(&mut self.command);
+        process::pin(cores.load)?;
+        started.map_err(|error| format!("{}: {error}", self.settings[0]))
     }
 }
 
@@ -182,18 +187,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         // a server that is asked to end may still write: the next one would be measured beside that
-        if let Some(pid) = rustix::process::Pid::from_raw(self.child.id() as i32) {
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-        }
-        let begin = Instant::now();
-        while begin.elapsed() < FAREWELL {
-            if !matches!(self.child.try_wait(), Ok(None)) {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.ward.ask_to_end(FAREWELL);
     }
 }
 
@@ -229,18 +223,8 @@ pub fn version(program: &Path, argument: &str) -> Result<String, String> {
     Ok(text.lines().next().unwrap_or_default().trim().to_owned())
 }
 
-fn failed(mut child: Child, said: &str) -> String {
-    let _ = child.kill();
-    let _ = child.wait();
+fn failed(said: &str) -> String {
     format!("the server did not start\n{said}")
-}
-
-/// A child begins on the core of its parent, and stays there.
-fn on_core(cores: Cores, command: &mut Command) -> std::io::Result<Child> {
-    process::pin(cores.server).map_err(std::io::Error::other)?;
-    let child = command.spawn();
-    process::pin(cores.load).map_err(std::io::Error::other)?;
-    child
 }
 
 /// The address behind "listens on " in what a server says first; the rest of what it says is read and dropped.
