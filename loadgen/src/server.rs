@@ -165,6 +165,8 @@ impl Start {
 
     /// A child begins on the core of its parent, and stays there.
     fn on_core(&mut self, cores: Cores) -> Result<Started, String> {
+        // whether there is such a core is found out before anything runs
+        process::pin(cores.load)?;
         process::pin(cores.server)?;
         let started = self.ward.spawn(&mut self.command);
         process::pin(cores.load)?;
@@ -244,5 +246,34 @@ fn listening(said: impl Read + Send + 'static, lines: &mut Vec<String>) -> Optio
             std::thread::spawn(move || std::io::copy(&mut reader, &mut std::io::sink()));
             return address;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ward::alone;
+
+    /// A server that does what this script says, in a folder in `place`.
+    fn script(place: &Path, text: &str) -> Start {
+        let cores = Cores { server: 0, load: 0 };
+        let place = Place { cores, folder: place.to_owned(), broker: PathBuf::new(), spin: Duration::ZERO };
+        let mut start = Start::new(Path::new("/bin/sh"), &place).unwrap();
+        start.place(&["-c", text]);
+        start
+    }
+
+    /// Nothing is started for a load that has nowhere to run.
+    #[test]
+    fn a_core_that_does_not_exist_is_named_before_anything_starts() {
+        let _alone = alone();
+        let folder = tempfile::tempdir().unwrap();
+        for cores in [Cores { server: 0, load: 1_000_000 }, Cores { server: 1_000_000, load: 0 }] {
+            let mut start = script(folder.path(), "");
+            start.command = Command::new("/there/is/no/such/program");
+            let why = start.until_it_says_where(cores, None).err().unwrap();
+            assert_eq!(why, "core 1000000: there is none");
+        }
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 }
