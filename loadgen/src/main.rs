@@ -14,6 +14,7 @@ mod measure;
 mod process;
 mod reports;
 mod results;
+mod said;
 mod server;
 mod soak;
 mod stamp;

@@ -1,13 +1,14 @@
 //! Servers that loadgen starts for itself: processes on a core of their own, with a folder and a loopback port of their own, ended when
 //! they are not needed any more.
 
-use std::io::{BufRead, BufReader, Read};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::process;
+pub use crate::said::version;
+use crate::said::{self, LINES};
 use crate::system::Target;
 use crate::ward::{Started, Ward};
 
@@ -15,8 +16,6 @@ use crate::ward::{Started, Ward};
 const PATIENCE: Duration = Duration::from_secs(20);
 /// What a server may take to end by itself, before it is ended.
 const FAREWELL: Duration = Duration::from_secs(10);
-/// Lines of what a server says that are kept, to say why it did not start.
-const LINES: usize = 20;
 
 /// Cores: what is measured runs on one, the load on another.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +52,8 @@ pub struct Start {
     /// It has a folder of its own, removed at its end.
     ward: Ward,
     settings: Vec<String>,
+    /// What its start may take.
+    patience: Duration,
 }
 
 impl Start {
@@ -64,7 +65,7 @@ impl Start {
         let words = |error: std::io::Error| format!("{}: {error}", place.folder.display());
         let ward = Ward::new(&place.folder).map_err(words)?;
         let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(Self { command: Command::new(program), ward, settings: vec![name] })
+        Ok(Self { command: Command::new(program), ward, settings: vec![name], patience: PATIENCE })
     }
 
     /// The folder.
@@ -123,14 +124,15 @@ impl Start {
             self.command.stdout(Stdio::piped());
         }
         let started = self.on_core(cores)?;
-        let mut said = Vec::new();
-        let address = match (started.out, started.err) {
-            (Some(out), _) => listening(out, &mut said),
-            (None, err) => err.and_then(|err| listening(err, &mut said)),
+        let lines = match (started.out, started.err) {
+            (Some(out), _) => said::lines(out),
+            (None, Some(err)) => said::lines(err),
+            (None, None) => return Err("a server that nobody can hear".into()),
         };
-        match address {
-            Some(address) => Ok(self.running(started.pid, address, admin)),
-            None => Err(failed(&said.join("\n"))),
+        let mut last = Vec::new();
+        match said::listening(&lines, self.patience, &mut last) {
+            Ok(address) => Ok(self.running(started.pid, address, admin)),
+            Err(why) => Err(failed(&why, &last)),
         }
     }
 
@@ -149,10 +151,12 @@ impl Start {
             if TcpStream::connect(address).is_ok() {
                 return Ok(self.running(started.pid, address, None));
             }
-            if self.ward.has_ended() || begin.elapsed() > PATIENCE {
-                let said = std::fs::read_to_string(&log).unwrap_or_default();
-                let lines: Vec<_> = said.lines().collect();
-                return Err(failed(&lines[lines.len().saturating_sub(LINES)..].join("\n")));
+            let ended = self.ward.has_ended();
+            if ended || begin.elapsed() > self.patience {
+                let why = if ended { said::ENDED.to_owned() } else { said::silent(self.patience) };
+                let text = std::fs::read_to_string(&log).unwrap_or_default();
+                let lines: Vec<_> = text.lines().map(str::to_owned).collect();
+                return Err(failed(&why, &lines[lines.len().saturating_sub(LINES)..]));
             }
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -213,40 +217,8 @@ pub fn program(name: &str, package: &str) -> Result<PathBuf, String> {
     found.ok_or_else(|| format!("{name} is not on this machine (Debian: apt install {package})"))
 }
 
-/// The first line of what a program says, asked for its version.
-///
-/// # Errors
-/// It cannot be run.
-pub fn version(program: &Path, argument: &str) -> Result<String, String> {
-    let words = |error: std::io::Error| format!("{}: {error}", program.display());
-    let said = Command::new(program).arg(argument).stdin(Stdio::null()).output().map_err(words)?;
-    let text = if said.stdout.is_empty() { said.stderr } else { said.stdout };
-    let text = String::from_utf8_lossy(&text);
-    Ok(text.lines().next().unwrap_or_default().trim().to_owned())
-}
-
-fn failed(said: &str) -> String {
-    format!("the server did not start\n{said}")
-}
-
-/// The address behind "listens on " in what a server says first; the rest of what it says is read and dropped.
-fn listening(said: impl Read + Send + 'static, lines: &mut Vec<String>) -> Option<SocketAddr> {
-    let mut reader = BufReader::new(said);
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line).ok()? == 0 {
-            return None;
-        }
-        let address = line.split("listens on ").nth(1).and_then(|rest| rest.split_whitespace().next()?.parse().ok());
-        lines.push(line.trim_end().to_owned());
-        if lines.len() > LINES {
-            lines.remove(0);
-        }
-        if address.is_some() {
-            std::thread::spawn(move || std::io::copy(&mut reader, &mut std::io::sink()));
-            return address;
-        }
-    }
+fn failed(why: &str, said: &[String]) -> String {
+    format!("the server did not start: {why}\n{}", said.join("\n"))
 }
 
 #[cfg(test)]
@@ -254,10 +226,13 @@ mod tests {
     use super::*;
     use crate::ward::alone;
 
+    const CORES: Cores = Cores { server: 0, load: 0 };
+    /// Much longer than a shell needs to say a word.
+    const SOON: Duration = Duration::from_secs(2);
+
     /// A server that does what this script says, in a folder in `place`.
     fn script(place: &Path, text: &str) -> Start {
-        let cores = Cores { server: 0, load: 0 };
-        let place = Place { cores, folder: place.to_owned(), broker: PathBuf::new(), spin: Duration::ZERO };
+        let place = Place { cores: CORES, folder: place.to_owned(), broker: PathBuf::new(), spin: Duration::ZERO };
         let mut start = Start::new(Path::new("/bin/sh"), &place).unwrap();
         start.place(&["-c", text]);
         start
@@ -275,5 +250,51 @@ mod tests {
             assert_eq!(why, "core 1000000: there is none");
         }
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_server_is_where_it_says() {
+        let _alone = alone();
+        let folder = tempfile::tempdir().unwrap();
+        // more than fits into a pipe: what nobody reads would stop it
+        let text = "echo hello; echo it listens on 127.0.0.1:9 always; head -c 1000000 /dev/zero; touch \"$0\"; exec sleep 600";
+        let mut start = script(folder.path(), text);
+        let said_all = folder.path().join("said all");
+        start.place(&[&said_all.to_string_lossy()]);
+        let server = start.until_it_says_where(CORES, None);
+        while !said_all.exists() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert_eq!(server.unwrap().target().address, "127.0.0.1:9".parse().unwrap());
+    }
+
+    /// A server that hangs before it listens does not hang loadgen.
+    #[test]
+    fn a_server_that_does_not_listen_in_time_is_ended() {
+        let _alone = alone();
+        let folder = tempfile::tempdir().unwrap();
+        let mut start = script(folder.path(), "echo hello; exec sleep 600");
+        start.patience = SOON;
+        let why = start.until_it_says_where(CORES, None).err().unwrap();
+        assert_eq!(why, "the server did not start: it does not listen after 2s\nhello");
+        let mut start = script(folder.path(), "echo hello; exec sleep 600");
+        start.patience = SOON;
+        let why = start.until_it_listens(CORES, free_address().unwrap()).err().unwrap();
+        assert_eq!(why, "the server did not start: it does not listen after 2s\nhello");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    /// The last lines say why it ended, and a line without an end is cut.
+    #[test]
+    fn a_server_that_ends_at_once_says_why() {
+        let _alone = alone();
+        let folder = tempfile::tempdir().unwrap();
+        let start = script(folder.path(), "seq 1 50; head -c 10000 /dev/zero | tr '\\0' x");
+        let why = start.until_it_says_where(CORES, None).err().unwrap();
+        let lines: Vec<_> = why.lines().collect();
+        assert_eq!(lines[0], "the server did not start: it has ended");
+        assert_eq!(lines.len(), 1 + LINES);
+        assert_eq!((lines[1], lines[17]), ("34", "50"));
+        assert_eq!(lines[18..].iter().map(|line| line.len()).collect::<Vec<_>>(), [4_096, 4_096, 1_808]);
     }
 }
