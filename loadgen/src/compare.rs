@@ -91,7 +91,10 @@ impl Plan {
                     let attempts = if system.suits(&load.cast(system)).is_ok() { self.attempts } else { 1 };
                     for attempt in 1..=attempts {
                         let (done, settings) = once(load, system);
-                        comparison.systems[place].settings = settings;
+                        // a run that did not start has none, and takes those of an earlier one from nobody
+                        if !settings.is_empty() {
+                            comparison.systems[place].settings = settings;
+                        }
                         let mut run = Run { round, attempt, ..done.run };
                         if let Some(folder) = folder {
                             keep(folder, &mut run, &done.latencies, done.measured_from)?;
@@ -290,6 +293,25 @@ mod tests {
         let meant = [1, 2].map(|round| ["1", "2"].map(|connections| ("unsuited", connections, round, 1)));
         assert_eq!(order(&runs), meant.concat());
         assert!(runs.iter().all(|run| run.void == ["it cannot do this"]));
+    }
+
+    /// The settings of a system are in the report also if its last run did not start.
+    #[test]
+    fn a_run_that_does_not_start_leaves_the_settings() {
+        let mut made = 0;
+        let comparison = plan(&[ONE, TWO], 1, 1).run_by(
+            &mut |load, system| {
+                made += 1;
+                match made {
+                    1 | 2 => (done(load, system, &[]), vec![format!("{} --fast", system.name())]),
+                    _ => (done(load, system, &["the server did not start"]), Vec::new()),
+                }
+            },
+            &mut |_| {},
+            &|_| Vec::new(),
+        );
+        let settings: Vec<_> = comparison.unwrap().systems.into_iter().map(|system| system.settings).collect();
+        assert_eq!(settings, [["one --fast"], ["two --fast"]]);
     }
 
     /// What was held against the goals is of all runs so far, once for each round.
