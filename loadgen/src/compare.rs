@@ -3,13 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use crate::archive::Archive;
 use crate::fleet::Timing;
-use crate::latency::Named;
 use crate::load::Load;
 use crate::machine;
 use crate::measure::{self, Done};
-use crate::reports;
-use crate::results::{Comparison, Results, Run, SCHEMA, SystemFacts, Verdict};
+use crate::results::{Comparison, Run, SystemFacts, Verdict};
 use crate::server::Place;
 use crate::system::System;
 
@@ -38,10 +37,10 @@ const PAUSE: Duration = Duration::from_millis(300);
 type Once<'a> = dyn FnMut(&Load, &'static dyn System) -> (Done, Vec<String>) + 'a;
 
 impl Plan {
-    /// Runs it, and keeps what came out after each round, with what `judge` makes of it. Each run is told as soon as it is over.
+    /// Runs it. Each run is kept and told as soon as it is over, and what `judge` makes of all of them is kept after each round.
     ///
     /// # Errors
-    /// A system is not on this machine, or the results cannot be kept.
+    /// A system is not on this machine, another loadgen writes into the folder, or the results cannot be kept.
     pub fn run(
         &self,
         tell: &mut dyn FnMut(&Run),
@@ -57,6 +56,7 @@ impl Plan {
         tell: &mut dyn FnMut(&Run),
         judge: &dyn Fn(&Comparison) -> Vec<Verdict>,
     ) -> Result<Comparison, String> {
+        let mut archive = self.out.as_deref().map(Archive::open).transpose()?;
         let mut systems = Vec::new();
         for system in &self.systems {
             systems.push(SystemFacts {
@@ -77,12 +77,6 @@ impl Plan {
             runs: Vec::new(),
             verdicts: Vec::new(),
         };
-        let folder = self.out.as_deref();
-        let mut results = match folder {
-            Some(folder) => Results::open(folder)?,
-            None => Results { schema: SCHEMA, comparisons: Vec::new() },
-        };
-        let number = results.comparisons.len();
         for round in 1..=self.rounds {
             for load in &self.loads {
                 for place in turns(self.systems.len(), round) {
@@ -91,17 +85,21 @@ impl Plan {
                     let attempts = if system.suits(&load.cast(system)).is_ok() { self.attempts } else { 1 };
                     for attempt in 1..=attempts {
                         let (done, settings) = once(load, system);
-                        // a run that did not start has none, and takes those of an earlier one from nobody
+                        // a run that did not start has none: those of an earlier one stay
                         if !settings.is_empty() {
                             comparison.systems[place].settings = settings;
                         }
                         let mut run = Run { round, attempt, ..done.run };
-                        if let Some(folder) = folder {
-                            keep(folder, &mut run, &done.latencies, done.measured_from)?;
+                        if let Some(archive) = &archive {
+                            archive.keep(&mut run, &done.latencies, done.measured_from)?;
+                        }
+                        let counts = run.void.is_empty();
+                        comparison.runs.push(run.clone());
+                        // whatever ends loadgen now, this run is kept
+                        if let Some(archive) = &mut archive {
+                            archive.save(&comparison)?;
                         }
                         tell(&run);
-                        let counts = run.void.is_empty();
-                        comparison.runs.push(run);
                         if counts {
                             break;
                         }
@@ -109,10 +107,8 @@ impl Plan {
                 }
             }
             comparison.verdicts = judge(&comparison);
-            if let Some(folder) = folder {
-                results.comparisons.truncate(number);
-                results.comparisons.push(comparison.clone());
-                results.save(folder)?;
+            if let Some(archive) = &mut archive {
+                archive.save(&comparison)?;
             }
         }
         Ok(comparison)
@@ -139,16 +135,6 @@ fn turns(systems: usize, round: u32) -> impl Iterator<Item = usize> {
     (0..systems).map(move |turn| (turn + round as usize - 1) % systems)
 }
 
-/// Writes the files of a run's latencies.
-fn keep(folder: &Path, run: &mut Run, latencies: &[Named], measured_from: SystemTime) -> Result<(), String> {
-    let mut figures = std::mem::take(&mut run.latencies);
-    for (named, figures) in latencies.iter().zip(&mut figures) {
-        reports::keep(folder, run, &named.latency, measured_from, figures)?;
-    }
-    run.latencies = figures;
-    Ok(())
-}
-
 /// A run in one line, while others are still to come.
 pub fn line(run: &Run) -> String {
     let settings: Vec<_> = run.case.settings.iter().map(|(name, value)| format!("{name} {value}")).collect();
@@ -171,6 +157,7 @@ fn command() -> String {
 mod tests {
     use super::*;
     use crate::measure::OnTime;
+    use crate::results::Results;
     use crate::server::{Cores, Server};
     use crate::system::{Book, Cast, Target};
 
@@ -293,6 +280,20 @@ mod tests {
         let meant = [1, 2].map(|round| ["1", "2"].map(|connections| ("unsuited", connections, round, 1)));
         assert_eq!(order(&runs), meant.concat());
         assert!(runs.iter().all(|run| run.void == ["it cannot do this"]));
+    }
+
+    /// Whatever ends a comparison, the runs that are over are kept, and those of comparisons before it.
+    #[test]
+    fn each_run_is_kept_as_soon_as_it_is_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let kept = || Results::open(folder.path()).unwrap().comparisons.iter().map(|one| one.runs.len()).collect();
+        let mut seen: Vec<Vec<usize>> = Vec::new();
+        for _ in 0..2 {
+            let plan = Plan { out: Some(folder.path().to_owned()), ..plan(&[ONE], 1, 1) };
+            let once: &mut Once<'_> = &mut |load, system| (done(load, system, &[]), Vec::new());
+            plan.run_by(once, &mut |_| seen.push(kept()), &|_| Vec::new()).unwrap();
+        }
+        assert_eq!(seen, [vec![1], vec![2], vec![2, 1], vec![2, 2]]);
     }
 
     /// The settings of a system are in the report also if its last run did not start.

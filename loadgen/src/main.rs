@@ -1,6 +1,7 @@
 //! loadgen: load for ringdove and other brokers, their latency measured honestly, and the floor beside every figure.
 #![forbid(unsafe_code)]
 
+mod archive;
 mod command_line;
 mod compare;
 mod compare_options;
