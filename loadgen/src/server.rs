@@ -227,8 +227,8 @@ mod tests {
     use crate::ward::alone;
 
     const CORES: Cores = Cores { server: 0, load: 0 };
-    /// Much longer than a shell needs to say a word.
-    const SOON: Duration = Duration::from_secs(2);
+    /// Much shorter than what the scripts below sleep.
+    const SOON: Duration = Duration::from_millis(100);
 
     /// A server that does what this script says, in a folder in `place`.
     fn script(place: &Path, text: &str) -> Start {
@@ -273,14 +273,14 @@ mod tests {
     fn a_server_that_does_not_listen_in_time_is_ended() {
         let _alone = alone();
         let folder = tempfile::tempdir().unwrap();
-        let mut start = script(folder.path(), "echo hello; exec sleep 600");
+        let mut start = script(folder.path(), "exec sleep 600");
         start.patience = SOON;
         let why = start.until_it_says_where(CORES, None).err().unwrap();
-        assert_eq!(why, "the server did not start: it does not listen after 2s\nhello");
-        let mut start = script(folder.path(), "echo hello; exec sleep 600");
+        assert_eq!(why, "the server did not start: it does not listen after 100ms\n");
+        let mut start = script(folder.path(), "exec sleep 600");
         start.patience = SOON;
         let why = start.until_it_listens(CORES, free_address().unwrap()).err().unwrap();
-        assert_eq!(why, "the server did not start: it does not listen after 2s\nhello");
+        assert_eq!(why, "the server did not start: it does not listen after 100ms\n");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 
