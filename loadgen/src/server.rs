@@ -244,10 +244,9 @@ mod tests {
         let _alone = alone();
         let folder = tempfile::tempdir().unwrap();
         for cores in [Cores { server: 0, load: 1_000_000 }, Cores { server: 1_000_000, load: 0 }] {
-            let mut start = script(folder.path(), "");
-            start.command = Command::new("/there/is/no/such/program");
-            let why = start.until_it_says_where(cores, None).err().unwrap();
-            assert_eq!(why, "core 1000000: there is none");
+            let mut start = script(folder.path(), "exec sleep 600");
+            assert_eq!(start.on_core(cores).err().unwrap(), "core 1000000: there is none");
+            assert!(start.ward.has_ended(), "it was started");
         }
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
