@@ -4,9 +4,11 @@
 mod broker;
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use broker::{Broker, refused, serve};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::tempdir;
 
@@ -198,4 +200,99 @@ fn a_broker_that_limits_the_rate_is_named() {
     let said = refused(command.arg(folder.path().join("data/admin.sock")));
     assert!(said.contains("RINGDOVE_LIMITS_RATE=0"), "{said}");
     broker.stop();
+}
+
+/// The processes that this one has started, and that run.
+fn children(parent: u32) -> Vec<PathBuf> {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
+    let is_child = |process: &PathBuf| {
+        let stat = std::fs::read_to_string(process.join("stat")).unwrap_or_default();
+        // behind the name, which may hold anything, in brackets: the state, and the parent
+        stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(1)) == Some(&parent.to_string())
+    };
+    processes.filter(is_child).collect()
+}
+
+/// Whoever ends loadgen ends the servers that it has started, and their folders are gone.
+#[test]
+fn a_signal_leaves_no_server_behind() {
+    for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130)] {
+        let folder = tempdir().unwrap();
+        let mut command = loadgen(&["pair", "--system", "floor", "--start", "--duration", "30s", "--pairs", "2"]);
+        command.args(["--server-core", "0", "--load-core", "0", "--folder"]).arg(folder.path());
+        let mut loadgen = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let relay = loop {
+            assert!(loadgen.try_wait().unwrap().is_none(), "it ended by itself");
+            // before that it is still a copy of loadgen
+            let is_relay = |child: &PathBuf| {
+                std::fs::read_to_string(child.join("cmdline")).is_ok_and(|words| words.contains("\0relay\0"))
+            };
+            if let Some(relay) = children(loadgen.id()).into_iter().find(is_relay) {
+                break relay;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        };
+        kill_process(Pid::from_child(&loadgen), signal).unwrap();
+        assert_eq!(loadgen.wait().unwrap().code(), Some(code));
+        assert!(!relay.exists(), "the relay runs on");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "its folder is still there");
+    }
+}
+
+/// The comparisons in a folder's run.json.
+fn comparisons(folder: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(folder.join("run.json")).unwrap();
+    let results: Value = serde_json::from_str(&text).unwrap();
+    results["comparisons"].as_array().unwrap().clone()
+}
+
+/// Systems take turns, nothing is lost, and what is written about them can be read: by the report, and by the next comparison.
+#[test]
+fn systems_are_compared_in_turns() {
+    let folder = tempdir().unwrap();
+    let out = folder.path().join("out");
+    let compare = || {
+        let mut command = loadgen(&["compare", "--workload", "pair", "--systems", "floor,ringdove"]);
+        command.args(["--rounds", "2", "--attempts", "1", "--duration", "200ms", "--warmup", "50ms"]);
+        command.args(["--pairs", "2", "--window", "8", "--server-core", "0", "--load-core", "0"]);
+        command
+            .args(["--broker", env!("CARGO_BIN_EXE_ringdove"), "--out"])
+            .arg(&out)
+            .arg("--folder")
+            .arg(folder.path());
+        let (code, said) = broker::run(&mut command);
+        assert_eq!(code, Some(0), "{said}");
+        said
+    };
+    let said = compare();
+    let all = comparisons(&out);
+    assert_eq!(all.len(), 1);
+    let runs = all[0]["runs"].as_array().unwrap();
+    let order: Vec<_> =
+        runs.iter().map(|run| (run["system"].as_str().unwrap(), run["round"].as_u64().unwrap())).collect();
+    assert_eq!(order, [("floor", 1), ("ringdove", 1), ("ringdove", 2), ("floor", 2)]);
+    for run in runs {
+        assert!(checked(run, "sends") > 0, "{said}");
+        assert_eq!(checked(run, "sends"), checked(run, "deliveries"), "{said}");
+        for what in ["lost", "duplicated", "reordered"] {
+            assert_eq!(checked(run, what), 0, "{what}: {said}");
+        }
+        let latencies = run["latencies"].as_array().unwrap();
+        assert!(!latencies.is_empty(), "{said}");
+        for file in latencies.iter().flat_map(|latency| [&latency["hgrm"], &latency["hlog"]]) {
+            assert!(out.join(file.as_str().unwrap()).is_file(), "{file}");
+        }
+    }
+    for system in all[0]["systems"].as_array().unwrap() {
+        assert!(!system["settings"].as_array().unwrap().is_empty(), "{system}");
+    }
+    assert!(std::fs::read_to_string(out.join("report.html")).unwrap().contains("floor"));
+    compare();
+    let both = comparisons(&out);
+    assert_eq!((both.len(), &both[0]), (2, &all[0]), "what was there stays");
+    let (code, tables) = broker::run(loadgen(&["report", "--markdown"]).arg(&out));
+    assert_eq!(code, Some(0), "{tables}");
+    assert!(tables.contains("| floor") && tables.contains("| ringdove"), "{tables}");
+    // neither servers' folders nor anything else is left beside the results
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 }

@@ -394,7 +394,7 @@ impl PeopleOptions {
 #[derive(Debug, Args)]
 pub struct ReconnectOptions {
     /// How many.
-    #[arg(long, default_value_t = 10_000, value_parser = count)]
+    #[arg(long, default_value_t = 10_000, value_parser = neighbours)]
     pub users: usize,
     /// How many contacts each has; an even number below that of the users.
     #[arg(long, default_value_t = 200, value_parser = count)]
@@ -448,6 +448,11 @@ pub fn members(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|count| (2..=100_000).contains(count)).ok_or_else(|| "2 to 100000".into())
 }
 
+/// A number of people of whom each has one to the left and one to the right.
+pub fn neighbours(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|count| (3..=100_000).contains(count)).ok_or_else(|| "3 to 100000".into())
+}
+
 /// A number of people who write to each other.
 pub fn writers(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|count| (3..=10_000).contains(count)).ok_or_else(|| "3 to 10000".into())
@@ -489,5 +494,18 @@ mod tests {
         };
         assert_eq!(parse(&["loadgen", "durable"]), "ringdove-disk");
         assert_eq!(parse(&["loadgen", "durable", "--system", "floor-synced"]), "floor-synced");
+    }
+
+    /// With less than three there are no contacts, and whoever comes back would wait for them.
+    #[test]
+    fn whoever_comes_back_has_contacts() {
+        let parse = |users| super::CommandLine::try_parse_from(["loadgen", "reconnect", "--users", users]);
+        for users in ["1", "2", "100001"] {
+            assert!(parse(users).unwrap_err().to_string().contains("3 to 100000"));
+        }
+        match parse("3").unwrap().command {
+            super::Command::Reconnect(options) => assert_eq!(options.circle().contacts, 2),
+            other => panic!("{other:?}"),
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! loadgen: load for ringdove and other brokers, their latency measured honestly, and the floor beside every figure.
 #![forbid(unsafe_code)]
 
+mod archive;
 mod command_line;
 mod compare;
 mod compare_options;
@@ -14,11 +15,13 @@ mod measure;
 mod process;
 mod reports;
 mod results;
+mod said;
 mod server;
 mod soak;
 mod stamp;
 mod system;
 mod verdict;
+mod ward;
 mod workload;
 
 use std::path::Path;

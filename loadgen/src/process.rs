@@ -154,7 +154,7 @@ pub fn listener(socket: &Path) -> Option<u32> {
     u32::try_from(peer.pid.as_raw_nonzero().get()).ok()
 }
 
-/// Keeps this process on one core.
+/// Keeps this thread, and what it starts from now on, on one core.
 ///
 /// # Errors
 /// There is no such core.

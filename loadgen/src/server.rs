@@ -1,23 +1,21 @@
 //! Servers that loadgen starts for itself: processes on a core of their own, with a folder and a loopback port of their own, ended when
 //! they are not needed any more.
 
-use std::io::{BufRead, BufReader, Read};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use tempfile::TempDir;
-
 use crate::process;
+pub use crate::said::version;
+use crate::said::{self, LINES};
 use crate::system::Target;
+use crate::ward::{Started, Ward};
 
 /// What a start may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// What a server may take to end by itself, before it is ended.
 const FAREWELL: Duration = Duration::from_secs(10);
-/// Lines of what a server says that are kept, to say why it did not start.
-const LINES: usize = 20;
 
 /// Cores: what is measured runs on one, the load on another.
 #[derive(Clone, Copy, Debug)]
@@ -43,18 +41,19 @@ pub struct Place {
 
 /// A server that runs. It ends when this is dropped.
 pub struct Server {
-    child: Child,
+    ward: Ward,
     target: Target,
     settings: Vec<String>,
-    _folder: TempDir,
 }
 
 /// A server that is about to be started.
 pub struct Start {
     command: Command,
-    /// A folder of its own, removed at its end.
-    folder: TempDir,
+    /// It has a folder of its own, removed at its end.
+    ward: Ward,
     settings: Vec<String>,
+    /// What its start may take.
+    patience: Duration,
 }
 
 impl Start {
@@ -64,14 +63,14 @@ impl Start {
     /// The folder cannot be made.
     pub fn new(program: &Path, place: &Place) -> Result<Self, String> {
         let words = |error: std::io::Error| format!("{}: {error}", place.folder.display());
-        let folder = TempDir::with_prefix_in("loadgen-", &place.folder).map_err(words)?;
+        let ward = Ward::new(&place.folder).map_err(words)?;
         let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(Self { command: Command::new(program), folder, settings: vec![name] })
+        Ok(Self { command: Command::new(program), ward, settings: vec![name], patience: PATIENCE })
     }
 
     /// The folder.
     pub fn folder(&self) -> &Path {
-        self.folder.path()
+        self.ward.folder()
     }
 
     /// Arguments that a report names.
@@ -105,7 +104,7 @@ impl Start {
     /// # Errors
     /// It cannot be written.
     pub fn file(&mut self, name: &str, settings: &str, places: &str) -> Result<PathBuf, String> {
-        let path = self.folder.path().join(name);
+        let path = self.folder().join(name);
         std::fs::write(&path, format!("{settings}\n{places}\n")).map_err(|error| format!("{name}: {error}"))?;
         self.settings.extend(settings.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()));
         Ok(path)
@@ -117,22 +116,23 @@ impl Start {
     /// # Errors
     /// It does not start.
     pub fn until_it_says_where(mut self, cores: Cores, admin: Option<&str>) -> Result<Server, String> {
-        let admin = admin.map(|name| self.folder.path().join(name));
+        let admin = admin.map(|name| self.folder().join(name));
         self.command.stdin(Stdio::null());
         if admin.is_some() {
             self.command.stdout(Stdio::null()).stderr(Stdio::piped());
         } else {
             self.command.stdout(Stdio::piped());
         }
-        let mut child = on_core(cores, &mut self.command).map_err(|error| format!("{}: {error}", self.settings[0]))?;
-        let mut said = Vec::new();
-        let address = match (child.stdout.take(), child.stderr.take()) {
-            (Some(out), _) => listening(out, &mut said),
-            (None, err) => err.and_then(|err| listening(err, &mut said)),
+        let started = self.on_core(cores)?;
+        let lines = match (started.out, started.err) {
+            (Some(out), _) => said::lines(out),
+            (None, Some(err)) => said::lines(err),
+            (None, None) => return Err("a server that nobody can hear".into()),
         };
-        match address {
-            Some(address) => Ok(self.running(child, address, admin)),
-            None => Err(failed(child, &said.join("\n"))),
+        let mut last = Vec::new();
+        match said::listening(&lines, self.patience, &mut last) {
+            Ok(address) => Ok(self.running(started.pid, address, admin)),
+            Err(why) => Err(failed(&why, &last)),
         }
     }
 
@@ -141,29 +141,40 @@ impl Start {
     /// # Errors
     /// It does not start.
     pub fn until_it_listens(mut self, cores: Cores, address: SocketAddr) -> Result<Server, String> {
-        let log = self.folder.path().join("said.log");
+        let log = self.folder().join("said.log");
         let file = std::fs::File::create(&log).map_err(|error| error.to_string())?;
         let other = file.try_clone().map_err(|error| error.to_string())?;
         self.command.stdout(file).stderr(other).stdin(Stdio::null());
-        let mut child = on_core(cores, &mut self.command).map_err(|error| format!("{}: {error}", self.settings[0]))?;
+        let started = self.on_core(cores)?;
         let begin = Instant::now();
         loop {
             if TcpStream::connect(address).is_ok() {
-                return Ok(self.running(child, address, None));
+                return Ok(self.running(started.pid, address, None));
             }
-            let ended = child.try_wait().ok().flatten().is_some();
-            if ended || begin.elapsed() > PATIENCE {
-                let said = std::fs::read_to_string(&log).unwrap_or_default();
-                let lines: Vec<_> = said.lines().collect();
-                return Err(failed(child, &lines[lines.len().saturating_sub(LINES)..].join("\n")));
+            let ended = self.ward.has_ended();
+            if ended || begin.elapsed() > self.patience {
+                let why = if ended { said::ENDED.to_owned() } else { said::silent(self.patience) };
+                let text = std::fs::read_to_string(&log).unwrap_or_default();
+                let lines: Vec<_> = text.lines().map(str::to_owned).collect();
+                return Err(failed(&why, &lines[lines.len().saturating_sub(LINES)..]));
             }
             std::thread::sleep(Duration::from_millis(20));
         }
     }
 
-    fn running(self, child: Child, address: SocketAddr, admin: Option<PathBuf>) -> Server {
-        let target = Target { address, admin, pid: Some(child.id()) };
-        Server { child, target, settings: self.settings, _folder: self.folder }
+    fn running(self, pid: u32, address: SocketAddr, admin: Option<PathBuf>) -> Server {
+        let target = Target { address, admin, pid: Some(pid) };
+        Server { ward: self.ward, target, settings: self.settings }
+    }
+
+    /// A child begins on the core of its parent, and stays there.
+    fn on_core(&mut self, cores: Cores) -> Result<Started, String> {
+        // whether there is such a core is found out before anything runs
+        process::pin(cores.load)?;
+        process::pin(cores.server)?;
+        let started = self.ward.spawn(&mut self.command);
+        process::pin(cores.load)?;
+        started.map_err(|error| format!("{}: {error}", self.settings[0]))
     }
 }
 
@@ -182,18 +193,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         // a server that is asked to end may still write: the next one would be measured beside that
-        if let Some(pid) = rustix::process::Pid::from_raw(self.child.id() as i32) {
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-        }
-        let begin = Instant::now();
-        while begin.elapsed() < FAREWELL {
-            if !matches!(self.child.try_wait(), Ok(None)) {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.ward.ask_to_end(FAREWELL);
     }
 }
 
@@ -217,48 +217,83 @@ pub fn program(name: &str, package: &str) -> Result<PathBuf, String> {
     found.ok_or_else(|| format!("{name} is not on this machine (Debian: apt install {package})"))
 }
 
-/// The first line of what a program says, asked for its version.
-///
-/// # Errors
-/// It cannot be run.
-pub fn version(program: &Path, argument: &str) -> Result<String, String> {
-    let words = |error: std::io::Error| format!("{}: {error}", program.display());
-    let said = Command::new(program).arg(argument).stdin(Stdio::null()).output().map_err(words)?;
-    let text = if said.stdout.is_empty() { said.stderr } else { said.stdout };
-    let text = String::from_utf8_lossy(&text);
-    Ok(text.lines().next().unwrap_or_default().trim().to_owned())
+fn failed(why: &str, said: &[String]) -> String {
+    format!("the server did not start: {why}\n{}", said.join("\n"))
 }
 
-fn failed(mut child: Child, said: &str) -> String {
-    let _ = child.kill();
-    let _ = child.wait();
-    format!("the server did not start\n{said}")
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ward::alone;
 
-/// A child begins on the core of its parent, and stays there.
-fn on_core(cores: Cores, command: &mut Command) -> std::io::Result<Child> {
-    process::pin(cores.server).map_err(std::io::Error::other)?;
-    let child = command.spawn();
-    process::pin(cores.load).map_err(std::io::Error::other)?;
-    child
-}
+    const CORES: Cores = Cores { server: 0, load: 0 };
+    /// Much shorter than what the scripts below sleep.
+    const SOON: Duration = Duration::from_millis(100);
 
-/// The address behind "listens on " in what a server says first; the rest of what it says is read and dropped.
-fn listening(said: impl Read + Send + 'static, lines: &mut Vec<String>) -> Option<SocketAddr> {
-    let mut reader = BufReader::new(said);
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line).ok()? == 0 {
-            return None;
+    /// A server that does what this script says, in a folder in `place`.
+    fn script(place: &Path, text: &str) -> Start {
+        let place = Place { cores: CORES, folder: place.to_owned(), broker: PathBuf::new(), spin: Duration::ZERO };
+        let mut start = Start::new(Path::new("/bin/sh"), &place).unwrap();
+        start.place(&["-c", text]);
+        start
+    }
+
+    /// Nothing is started for a load that has nowhere to run.
+    #[test]
+    fn a_core_that_does_not_exist_is_named_before_anything_starts() {
+        let _alone = alone();
+        let folder = tempfile::tempdir().unwrap();
+        for cores in [Cores { server: 0, load: 1_000_000 }, Cores { server: 1_000_000, load: 0 }] {
+            let mut start = script(folder.path(), "exec sleep 600");
+            assert_eq!(start.on_core(cores).err().unwrap(), "core 1000000: there is none");
+            assert!(start.ward.has_ended(), "it was started");
         }
-        let address = line.split("listens on ").nth(1).and_then(|rest| rest.split_whitespace().next()?.parse().ok());
-        lines.push(line.trim_end().to_owned());
-        if lines.len() > LINES {
-            lines.remove(0);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_server_is_where_it_says() {
+        let _alone = alone();
+        let folder = tempfile::tempdir().unwrap();
+        // more than fits into a pipe: what nobody reads would stop it
+        let text = "echo hello; echo it listens on 127.0.0.1:9 always; head -c 1000000 /dev/zero; touch \"$0\"; exec sleep 600";
+        let mut start = script(folder.path(), text);
+        let said_all = folder.path().join("said all");
+        start.place(&[&said_all.to_string_lossy()]);
+        let server = start.until_it_says_where(CORES, None);
+        while !said_all.exists() {
+            std::thread::sleep(Duration::from_millis(5));
         }
-        if address.is_some() {
-            std::thread::spawn(move || std::io::copy(&mut reader, &mut std::io::sink()));
-            return address;
-        }
+        assert_eq!(server.unwrap().target().address, "127.0.0.1:9".parse().unwrap());
+    }
+
+    /// A server that hangs before it listens does not hang loadgen.
+    #[test]
+    fn a_server_that_does_not_listen_in_time_is_ended() {
+        let _alone = alone();
+        let folder = tempfile::tempdir().unwrap();
+        let mut start = script(folder.path(), "exec sleep 600");
+        start.patience = SOON;
+        let why = start.until_it_says_where(CORES, None).err().unwrap();
+        assert_eq!(why, "the server did not start: it does not listen after 100ms\n");
+        let mut start = script(folder.path(), "exec sleep 600");
+        start.patience = SOON;
+        let why = start.until_it_listens(CORES, free_address().unwrap()).err().unwrap();
+        assert_eq!(why, "the server did not start: it does not listen after 100ms\n");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    /// The last lines say why it ended, and a line without an end is cut.
+    #[test]
+    fn a_server_that_ends_at_once_says_why() {
+        let _alone = alone();
+        let folder = tempfile::tempdir().unwrap();
+        let start = script(folder.path(), "seq 1 50; head -c 10000 /dev/zero | tr '\\0' x");
+        let why = start.until_it_says_where(CORES, None).err().unwrap();
+        let lines: Vec<_> = why.lines().collect();
+        assert_eq!(lines[0], "the server did not start: it has ended");
+        assert_eq!(lines.len(), 1 + LINES);
+        assert_eq!((lines[1], lines[17]), ("34", "50"));
+        assert_eq!(lines[18..].iter().map(|line| line.len()).collect::<Vec<_>>(), [4_096, 4_096, 1_808]);
     }
 }
