@@ -74,10 +74,9 @@ impl Plan {
             machine: machine::machine(self.place.cores),
             systems,
             rounds: self.rounds,
-            // filled by Plan
-            warmup_s: None,
-            duration_s: None,
-            on_time: None,
+            warmup_s: Some(self.timing.warm_up.as_secs_f64()),
+            duration_s: Some(self.timing.duration.as_secs_f64()),
+            on_time: Some(self.timing.on_time.name().to_owned()),
             runs: Vec::new(),
             verdicts: Vec::new(),
         };

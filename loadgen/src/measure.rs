@@ -34,6 +34,11 @@ pub enum OnTime {
 }
 
 impl OnTime {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        self.quantile().0
+    }
+
     fn quantile(self) -> (&'static str, f64) {
         match self {
             Self::P50 => ("p50", 0.5),
