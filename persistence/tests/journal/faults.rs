@@ -93,9 +93,11 @@ fn a_failed_sync_in_the_background_is_reported_once_and_never_retried() {
 #[test]
 fn a_journal_that_broke_is_not_closed_as_one_that_ended_in_order() {
     let (storage, mut bench) = open(Durability::Process);
+    bench.prepare(); // so that the sync that fails is not that of a new segment
     bench.append(100);
     storage.fail(Failing::Sync, 0, Errno::IO);
     bench.prepare();
+    assert_eq!(bench.faults.lock().len(), 1);
     let epoch = bench.epoch();
     bench.opened.close().expect("nothing to note");
     let left = storage.after(Crash::PowerLoss, 3);
