@@ -1,6 +1,6 @@
 //! Groups: the first member of each writes to all others.
 
-use super::flow::{AT_ONCE, Flow, Loop, Pace, Schedule};
+use super::flow::{Flow, Loop, Pace, Schedule};
 use super::{Clock, Workload};
 use crate::crew::Crew;
 use crate::latency::Named;
@@ -51,22 +51,12 @@ impl Workload for Fanout {
 
     fn due(&mut self, crew: &mut Crew, clock: Clock) -> Result<Option<u64>, String> {
         let Pace::Rate(_) = self.pace else { return Ok(None) };
-        for _ in 0..AT_ONCE {
-            let (meant_ns, number) = self.schedule.peek();
-            let now_ns = clock.now_ns();
-            if self.stopped {
-                return Ok(None);
-            }
-            if meant_ns > now_ns {
-                return Ok(Some(meant_ns));
-            }
-            let group = number as usize % self.flow.streams();
-            self.flow.send(crew, group, meant_ns, now_ns);
-            self.schedule.advance();
-            crew.flush(self.flow.sender(group))?;
+        if self.stopped {
+            return Ok(None);
         }
-        self.flow.check_following()?;
-        Ok(Some(self.schedule.peek().0))
+        let streams = self.flow.streams();
+        let stream_of = |number| number as usize % streams;
+        self.flow.send_due(crew, clock, &mut self.schedule, stream_of, |_, _| {}).map(Some)
     }
 
     fn answered(&mut self, crew: &mut Crew, who: usize, now_ns: u64) -> Result<(), String> {

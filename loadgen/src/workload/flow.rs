@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
+use super::Clock;
 use crate::crew::Crew;
 use crate::latency::Named;
 use crate::results::Checked;
@@ -9,7 +10,7 @@ use crate::stamp::Stamp;
 use crate::system::To;
 
 /// Sends of an open loop that go out before anything else is done: a schedule that cannot be kept must not keep the rest from its turn.
-pub const AT_ONCE: u32 = 64;
+const AT_ONCE: u32 = 64;
 /// Sends that may be under way in an open loop: a server that is further behind does not follow.
 const UNDER_WAY: u64 = 1_000_000;
 /// Messages that came too late to be waited for in memory: a load with more missing than this ends.
@@ -303,13 +304,36 @@ impl Flow {
         self.sent
     }
 
-    /// An open loop goes on whatever comes back, but not for ever.
+    /// An open loop: sends what a schedule says is due, each on the stream that its number is given, and tells when it was meant and sent. Returns
+    /// when the next one is due. It goes on whatever comes back, but not for ever.
     ///
     /// # Errors
-    /// More is under way than anyone should remember.
-    pub fn check_following(&self) -> Result<(), String> {
+    /// A connection broke, or more is under way than anyone should remember.
+    pub fn send_due(
+        &mut self,
+        crew: &mut Crew,
+        clock: Clock,
+        schedule: &mut Schedule,
+        stream_of: impl Fn(u64) -> usize,
+        mut sent: impl FnMut(u64, u64),
+    ) -> Result<u64, String> {
+        for _ in 0..AT_ONCE {
+            let (meant_ns, number) = schedule.peek();
+            let now_ns = clock.now_ns();
+            if meant_ns > now_ns {
+                return Ok(meant_ns);
+            }
+            let stream = stream_of(number);
+            self.send(crew, stream, meant_ns, now_ns);
+            schedule.advance();
+            crew.flush(self.streams[stream].sender)?;
+            sent(meant_ns, now_ns);
+        }
         let under_way = self.sent - self.counts.sends;
-        if under_way > UNDER_WAY { Err(format!("{under_way} sends are under way: it does not follow")) } else { Ok(()) }
+        if under_way > UNDER_WAY {
+            return Err(format!("{under_way} sends are under way: it does not follow"));
+        }
+        Ok(schedule.peek().0)
     }
 
     /// What was counted so far; what has not arrived counts as lost.

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::flow::{AT_ONCE, Flow, Loop, Schedule};
+use super::flow::{Flow, Loop, Schedule};
 use super::known::Known;
 use super::roles::{Chosen, Roles};
 use super::{Circle, Clock, Workload};
@@ -122,36 +122,10 @@ impl Mixed {
         }
     }
 
-    /// The stream of a send: whoever is not there is passed over.
-    fn stream(&self, send: u64) -> usize {
-        let partners = self.roles.partners();
-        match self.roles.choose(send) {
-            Chosen::Group(group) => self.roles.writers * partners + group,
-            Chosen::Partner(who, number) => {
-                let writers = self.roles.writers;
-                let mut all = (0..writers).map(|far| (who + far) % writers);
-                // somebody is always there, as a group's writer never leaves
-                let who = all.find(|who| self.whereabouts[*who] == Whereabouts::There).unwrap_or(who);
-                who * partners + number
-            }
-        }
-    }
-
     /// Sends what is due. Returns when the next send is.
     fn send(&mut self, crew: &mut Crew, clock: Clock) -> Result<u64, String> {
-        for _ in 0..AT_ONCE {
-            let (meant_ns, number) = self.sends.peek();
-            let now_ns = clock.now_ns();
-            if meant_ns > now_ns {
-                return Ok(meant_ns);
-            }
-            let stream = self.stream(number);
-            self.flow.send(crew, stream, meant_ns, now_ns);
-            self.sends.advance();
-            crew.flush(self.flow.sender(stream))?;
-        }
-        self.flow.check_following()?;
-        Ok(self.sends.peek().0)
+        let Self { roles, flow, sends, whereabouts, .. } = self;
+        flow.send_due(crew, clock, sends, |send| stream(roles, whereabouts, send), |_, _| {})
     }
 
     /// Has the next ones leave. Returns when the next one does.
@@ -227,6 +201,20 @@ impl Mixed {
             crew.cut(*who);
             self.cut += 1;
             self.whereabouts[*who] = Whereabouts::Away;
+        }
+    }
+}
+
+/// The stream of a send: whoever is not there is passed over.
+fn stream(roles: &Roles, whereabouts: &[Whereabouts], send: u64) -> usize {
+    let partners = roles.partners();
+    match roles.choose(send) {
+        Chosen::Group(group) => roles.writers * partners + group,
+        Chosen::Partner(who, number) => {
+            let mut all = (0..roles.writers).map(|far| (who + far) % roles.writers);
+            // somebody is always there, as a group's writer never leaves
+            let who = all.find(|who| whereabouts[*who] == Whereabouts::There).unwrap_or(who);
+            who * partners + number
         }
     }
 }
@@ -373,12 +361,13 @@ mod tests {
     #[test]
     fn whoever_is_not_there_is_passed_over() {
         let mut mixed = mixed(None);
-        let all: Vec<_> = (0..1_000).map(|send| mixed.flow.sender(mixed.stream(send))).collect();
+        let sender = |mixed: &Mixed, send| mixed.flow.sender(stream(&mixed.roles, &mixed.whereabouts, send));
+        let all: Vec<_> = (0..1_000).map(|send| sender(&mixed, send)).collect();
         let comer = mixed.roles.comers[0];
         assert!(all.contains(&comer));
         mixed.whereabouts[comer] = Whereabouts::Leaving;
         for (send, before) in (0..1_000).zip(all) {
-            let now = mixed.flow.sender(mixed.stream(send));
+            let now = sender(&mixed, send);
             assert_eq!(now, if before == comer { comer + 1 } else { before });
         }
     }

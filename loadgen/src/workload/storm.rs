@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::flow::{AT_ONCE, Flow, Loop, Schedule};
+use super::flow::{Flow, Loop, Schedule};
 use super::{Clock, Workload};
 use crate::crew::Crew;
 use crate::latency::Named;
@@ -84,6 +84,8 @@ pub struct Storm {
     calm_ns: u64,
     flow: Flow,
     schedule: Schedule,
+    /// Sends of one turn: when each was meant, and when it was sent.
+    sent: Vec<(u64, u64)>,
     stopped: bool,
     phase: Phase,
     /// Storms that were begun, and when the last one was.
@@ -116,6 +118,7 @@ impl Storm {
             calm_ns: calm.as_nanos() as u64,
             flow,
             schedule: Schedule::new(weather.rate),
+            sent: Vec::new(),
             stopped: false,
             phase: Phase::Unmeasured,
             storms: 0,
@@ -133,25 +136,21 @@ impl Storm {
 
     /// Sends what is due. Returns when the next send is.
     fn send(&mut self, crew: &mut Crew, clock: Clock) -> Result<Option<u64>, String> {
-        for _ in 0..AT_ONCE {
-            let (meant_ns, number) = self.schedule.peek();
-            let now_ns = clock.now_ns();
-            if self.stopped {
-                return Ok(None);
-            }
-            if meant_ns > now_ns {
-                return Ok(Some(meant_ns));
-            }
-            let stream = number as usize % self.flow.streams();
-            self.flow.send(crew, stream, meant_ns, now_ns);
-            self.schedule.advance();
-            crew.flush(self.flow.sender(stream))?;
+        if self.stopped {
+            return Ok(None);
+        }
+        let streams = self.flow.streams();
+        let stream_of = |number| number as usize % streams;
+        let mut sent = std::mem::take(&mut self.sent);
+        let sends = |meant_ns, now_ns| sent.push((meant_ns, now_ns));
+        let next = self.flow.send_due(crew, clock, &mut self.schedule, stream_of, sends)?;
+        for (meant_ns, now_ns) in sent.drain(..) {
             if let Some(measured) = self.measured(meant_ns, now_ns) {
                 measured.lag.latency.record(now_ns - meant_ns);
             }
         }
-        self.flow.check_following()?;
-        Ok(Some(self.schedule.peek().0))
+        self.sent = sent;
+        Ok(Some(next))
     }
 
     /// Where a send counts that was meant then, and is over now: what meets a storm is no calm any more, and what was meant in one belongs to it
