@@ -17,7 +17,15 @@ pub struct Archive {
     results: Results,
     /// Comparisons that were there before.
     before: usize,
-    _lock: File,
+    lock: File,
+}
+
+impl Drop for Archive {
+    /// Closing the file is not enough: a child that is being started holds it, too, until it has become another program.
+    fn drop(&mut self) {
+        // where it cannot be unlocked it was closed all the same
+        let _ = self.lock.unlock();
+    }
 }
 
 impl Archive {
@@ -37,7 +45,7 @@ impl Archive {
         }
         // behind the lock: what another one wrote last has to be in it
         let results = Results::open(folder)?;
-        Ok(Self { folder: folder.to_owned(), before: results.comparisons.len(), results, _lock: lock })
+        Ok(Self { folder: folder.to_owned(), before: results.comparisons.len(), results, lock })
     }
 
     /// Writes the files of a run's latencies, and notes their names in its figures.
