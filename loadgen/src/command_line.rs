@@ -75,7 +75,7 @@ pub struct Run {
     #[arg(long, value_name = "PATH", default_value = "./ringdove-data/admin.sock")]
     pub admin: PathBuf,
     /// How long is measured.
-    #[arg(long, default_value = "5s", value_parser = humantime::parse_duration)]
+    #[arg(long, default_value = "5s", value_parser = duration)]
     pub duration: Duration,
     /// Before that, not measured.
     #[arg(long, default_value = "1s", value_parser = humantime::parse_duration)]
@@ -461,6 +461,12 @@ pub fn writers(text: &str) -> Result<usize, String> {
 /// People who are cut off a second.
 pub fn reconnects(text: &str) -> Result<f64, String> {
     text.parse().ok().filter(|rate| (0.0..=1e6).contains(rate)).ok_or_else(|| "0 to 1000000".into())
+}
+
+/// How long is measured: what is shorter cannot be told from the noise of a clock.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if duration < Duration::from_millis(50) { Err("50ms or more".into()) } else { Ok(duration) }
 }
 
 /// Bytes of a text.

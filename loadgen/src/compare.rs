@@ -85,7 +85,7 @@ impl Plan {
                 for place in turns(self.systems.len(), round) {
                     let system = self.systems[place];
                     // what a system cannot do it cannot do the next time either
-                    let attempts = if system.suits(&load.cast(system)).is_ok() { self.attempts } else { 1 };
+                    let attempts = if load.suits(system).is_ok() { self.attempts } else { 1 };
                     for attempt in 1..=attempts {
                         let (done, settings) = once(load, system);
                         // a run that did not start has none: those of an earlier one stay
@@ -120,7 +120,7 @@ impl Plan {
     /// One run on a server of its own.
     fn once(&self, load: &Load, system: &dyn System) -> (Done, Vec<String>) {
         std::thread::sleep(PAUSE);
-        match system.suits(&load.cast(system)).map_err(str::to_owned).and_then(|()| system.start(&self.place)) {
+        match load.suits(system).map_err(str::to_owned).and_then(|()| system.start(&self.place)) {
             Ok(server) => {
                 let done = measure::measure(load, system, server.target(), self.timing);
                 (done, server.settings().to_vec())

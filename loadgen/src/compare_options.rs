@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use crate::command_line::{PlaceOptions, count, members, payload, rate, reconnects, writers};
+use crate::command_line::{PlaceOptions, count, duration, members, payload, rate, reconnects, writers};
 use crate::compare::Plan;
 use crate::fleet::Timing;
 use crate::goals::{Course, Goal};
@@ -53,7 +53,7 @@ pub struct CompareOptions {
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
     /// How long is measured in a run.
-    #[arg(long, default_value = "5s", value_parser = humantime::parse_duration)]
+    #[arg(long, default_value = "5s", value_parser = duration)]
     duration: Duration,
     /// Before that, not measured.
     #[arg(long, default_value = "1s", value_parser = humantime::parse_duration)]
@@ -194,7 +194,7 @@ pub struct GoalsOptions {
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=20))]
     attempts: u32,
     /// How long is measured in a run.
-    #[arg(long, default_value = "2500ms", value_parser = humantime::parse_duration)]
+    #[arg(long, default_value = "2500ms", value_parser = duration)]
     duration: Duration,
     /// Before that, not measured.
     #[arg(long, default_value = "500ms", value_parser = humantime::parse_duration)]

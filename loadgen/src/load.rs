@@ -19,6 +19,9 @@ const SETTLE: Duration = Duration::from_secs(1);
 /// Contacts of each person in a mixed load, where people are told who is there.
 const CONTACTS: usize = 20;
 
+/// The name of pairs on systems that keep what they answer.
+pub const DURABLE: &str = "durable";
+
 /// A load.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Load {
@@ -189,6 +192,17 @@ impl Load {
         Case { workload: workload.to_owned(), settings }
     }
 
+    /// Whether a system can do this.
+    ///
+    /// # Errors
+    /// What it cannot do.
+    pub fn suits(&self, system: &dyn System) -> Result<(), &'static str> {
+        if self.case().workload == DURABLE && !system.is_durable() {
+            return Err("it keeps nothing of what it answers");
+        }
+        system.suits(&self.cast(system))
+    }
+
     /// Who takes part on this system.
     pub fn cast(&self, system: &dyn System) -> Cast {
         match *self {
@@ -265,7 +279,7 @@ impl Load {
         onlooker: &mut dyn Onlooker,
     ) -> Result<Outcome, String> {
         let cast = self.cast(system);
-        system.suits(&cast)?;
+        self.suits(system)?;
         let book = system.prepare(target, &cast)?;
         let mut fleet = Fleet::new(target, &*book, cast.people, self.first(), self.payload())?;
         let mut workload = self.workload(system, timing);

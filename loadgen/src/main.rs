@@ -20,6 +20,7 @@ mod server;
 mod soak;
 mod stamp;
 mod system;
+mod terminal;
 mod verdict;
 mod ward;
 mod workload;
@@ -36,6 +37,7 @@ use soak::Soak;
 use system::Target;
 use system::native::accounts;
 use system::native::relay::Relay;
+use terminal::say;
 
 fn main() -> ExitCode {
     let result = match CommandLine::parse().command {
@@ -92,7 +94,7 @@ fn run_on(run: &Run, measure: impl FnOnce(&Target) -> Done) -> Result<(), String
     }
     let done = measure(&target);
     drop(server);
-    print!("{}", reports::table(&done.run));
+    say(&reports::table(&done.run));
     if let Some(path) = &run.json {
         write_json(path, &done.run)?;
     }
@@ -105,7 +107,7 @@ fn target(run: &Run) -> Target {
 }
 
 fn compare(options: &CompareOptions) -> Result<(), String> {
-    let mut tell = |run: &results::Run| println!("{}", compare::line(run));
+    let mut tell = |run: &results::Run| say(&compare::line(run));
     options.plan().run(&mut tell, &|_| Vec::new())?;
     report(&options.out, false)
 }
@@ -114,12 +116,12 @@ fn compare(options: &CompareOptions) -> Result<(), String> {
 fn report(folder: &Path, markdown: bool) -> Result<(), String> {
     let results = reports::read(folder)?;
     if markdown {
-        print!("{}", reports::markdown(&results));
+        say(&reports::markdown(&results));
         return Ok(());
     }
     let page = reports::write_page(folder, &results)?;
-    print!("{}", reports::summary(&results));
-    println!("the page: {}", page.display());
+    say(&reports::summary(&results));
+    say(&format!("the page: {}", page.display()));
     Ok(())
 }
 
@@ -127,10 +129,10 @@ fn goals(options: &GoalsOptions) -> Result<(), String> {
     for goal in options.goals() {
         let course = goal.course();
         let (plan, missing) = options.plan(&course)?;
-        missing.iter().for_each(|why| println!("left out: {why}"));
+        missing.iter().for_each(|why| say(&format!("left out: {why}")));
         let mut tell = |run: &results::Run| eprintln!("{}", compare::line(run));
         let comparison = plan.run(&mut tell, &|comparison| verdict::judge(goal, &course, comparison))?;
-        comparison.verdicts.iter().for_each(|verdict| println!("{}", verdict::line(verdict)));
+        comparison.verdicts.iter().for_each(|verdict| say(&verdict::line(verdict)));
     }
     options.out.as_deref().map_or(Ok(()), |folder| report(folder, false))
 }
@@ -139,7 +141,7 @@ fn goals(options: &GoalsOptions) -> Result<(), String> {
 fn systems(place: &PlaceOptions) -> Result<(), String> {
     for system in system::ALL {
         let version = system.version(&place.place()).unwrap_or_else(|why| format!("missing: {why}"));
-        println!("{:<18} {version}\n{:<18} {}", system.name(), "", system.about());
+        say(&format!("{:<18} {version}\n{:<18} {}", system.name(), "", system.about()));
     }
     Ok(())
 }
@@ -153,8 +155,8 @@ fn make_people(people: &command_line::PeopleOptions) -> Result<(), String> {
     accounts::befriend(&people.admin, &users, |place| circle.of(place))?;
     let contacts = begin.elapsed().as_secs_f64() - accounts;
     let (each, all) = (circle.users as f64, (circle.users * circle.contacts) as f64);
-    println!("{} accounts in {accounts:.1} s, {:.0}/s", circle.users, each / accounts);
-    println!("{all} contacts in {contacts:.1} s, {:.0}/s", all / contacts);
+    say(&format!("{} accounts in {accounts:.1} s, {:.0}/s", circle.users, each / accounts));
+    say(&format!("{all} contacts in {contacts:.1} s, {:.0}/s", all / contacts));
     Ok(())
 }
 
@@ -166,7 +168,7 @@ fn reconnect_all(options: &command_line::ReconnectOptions) -> Result<(), String>
     let users = accounts::import(&options.run.admin, circle.users)?;
     accounts::befriend(&options.run.admin, &users, |place| circle.of(place))?;
     let run = workload::reconnect(target.address, &users, circle, options.within, server)?;
-    print!("{}", reports::table(&run));
+    say(&reports::table(&run));
     options.run.json.as_deref().map_or(Ok(()), |path| write_json(path, &run))
 }
 

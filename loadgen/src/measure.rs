@@ -126,6 +126,7 @@ fn done(load: &Load, system: &dyn System, outcome: Outcome, on_time: OnTime) -> 
             server_s,
             loadgen_s: Some(measured.cpu.own.as_secs_f64()),
             other_s: Some(measured.others.0.as_secs_f64()),
+            whole_s: Some(measured.whole.as_secs_f64()),
             kernel_threads_s: Some(measured.others.1.as_secs_f64()),
             server_s_per_million_deliveries: server_s.filter(|_| millions > 0.0).map(|spent| spent / millions),
         },

@@ -166,6 +166,9 @@ pub struct Cpu {
     /// Everyone else's on this machine over the whole run, time stolen by its host included.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub other_s: Option<f64>,
+    /// How long that was, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whole_s: Option<f64>,
     /// The kernel's own threads over the whole run: they write to disk what the server left in memory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kernel_threads_s: Option<f64>,

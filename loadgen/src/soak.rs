@@ -10,6 +10,7 @@ use crate::process;
 use crate::results::Checked;
 use crate::server::Place;
 use crate::system::{Counted, System, Target};
+use crate::terminal::say;
 use crate::workload::Workload;
 
 /// What the server does behind a connection's end may take so long to be counted: it is asked again after each of these.
@@ -137,7 +138,7 @@ impl Onlooker for Soak<'_> {
             }
         }
         let behind = at.as_secs_f64() * self.rate - counts.sends as f64;
-        println!("{line}{}", so_far(&counts, behind, self.rate));
+        say(&format!("{line}{}", so_far(&counts, behind, self.rate)));
         Ok(())
     }
 
@@ -158,7 +159,7 @@ impl Onlooker for Soak<'_> {
         ];
         let (now, different) = self.settled(&self.gathered, &meant)?;
         for (name, _) in meant.iter().filter(|(name, _)| now.contains_key(name)) {
-            println!("{name}: {} before, {} at the end", HumanCount(self.gathered[name]), HumanCount(now[name]));
+            say(&format!("{name}: {} before, {} at the end", HumanCount(self.gathered[name]), HumanCount(now[name])));
         }
         figures.push(("counters compared", meant.iter().filter(|(name, _)| now.contains_key(name)).count() as f64));
         if let (Some(warm), Some(memory)) = (self.warm, measured.memory) {

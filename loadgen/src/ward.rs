@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tempfile::TempDir;
 
@@ -134,8 +134,18 @@ fn ending() -> io::Result<&'static AtomicBool> {
     ending.as_deref().map_err(|why| io::Error::other(why.clone()))
 }
 
+/// The signals that end loadgen: also that its terminal has gone, unless it was started to ignore that (`nohup`).
+fn ends() -> Vec<i32> {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    let ends = [SIGINT, SIGTERM, SIGQUIT, SIGHUP];
+    ends.into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0).collect()
+}
+
 fn watch() -> io::Result<Arc<AtomicBool>> {
-    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    let ends = ends();
+    let mut signals = Signals::new(&ends)?;
     std::thread::Builder::new().name("signals".into()).spawn(move || {
         if let Some(signal) = signals.forever().next() {
             let mut kept = kept();
@@ -145,7 +155,7 @@ fn watch() -> io::Result<Arc<AtomicBool>> {
     })?;
     // behind the thread: once this is set, that one knows
     let ending = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
+    for signal in ends {
         signal_hook::flag::register(signal, ending.clone())?;
     }
     let usual = std::panic::take_hook();

@@ -51,9 +51,10 @@ impl Measure {
         (self.of)(run).filter(|figure| figure.is_finite())
     }
 
-    /// It, over all rounds that count.
+    /// It, over all rounds that count; `None` if some of them do not have it: a median of others would stand beside figures of all.
     pub fn spread(&self, entry: &Entry<'_>) -> Option<Spread> {
-        Spread::of(entry.valid.iter().filter_map(|counted| self.of(counted.run)))
+        let figures: Option<Vec<f64>> = entry.valid.iter().map(|counted| self.of(counted.run)).collect();
+        figures.and_then(Spread::of)
     }
 
     /// One system's beside another's: a ratio for each turn in which both have it.

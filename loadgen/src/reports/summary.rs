@@ -162,10 +162,10 @@ fn of_rates(chapter: &Chapter<'_>, family: &Family<'_>) -> String {
     let mut common: Option<f64> = None;
     for system in chapter.systems.iter().filter(|system| !is_floor(system.name)) {
         let mut most: Option<f64> = None;
-        let mut took_part = false;
+        let (mut took_part, mut offered_most) = (false, 0.0);
         for (offered, study) in &family.members {
             let Some(entry) = study.entry(system.name) else { continue };
-            took_part = true;
+            (took_part, offered_most) = (true, *offered);
             if holds(entry, *offered) {
                 most = Some(*offered);
             } else {
@@ -173,7 +173,10 @@ fn of_rates(chapter: &Chapter<'_>, family: &Family<'_>) -> String {
             }
         }
         if took_part {
-            let words = most.map_or("none of them".into(), |most| format!("{}/s", digits::whole(most)));
+            let all_held = most == Some(offered_most);
+            let more = family.members.last().is_some_and(|(highest, _)| *highest > offered_most);
+            let aside = if all_held && more { " (it was not offered more)" } else { "" };
+            let words = most.map_or("none of them".into(), |most| format!("{}/s{aside}", digits::whole(most)));
             held.push(format!("{} {words}", short(system.name, 20)));
             common = Some(common.map_or(most.unwrap_or(0.0), |common: f64| common.min(most.unwrap_or(0.0))));
         }
@@ -263,8 +266,12 @@ pub fn trust(chapter: &Chapter<'_>) -> String {
     let mut words = format!("{} runs count", digits::whole(counted.len() as f64));
     words += &match void {
         0 => "; none was void.".to_owned(),
+        1 => "; one was void, and is listed with its reason.".to_owned(),
         void => format!("; {} were void, and are listed with their reasons.", digits::whole(void as f64)),
     };
+    if deliveries == 0 {
+        return words;
+    }
     words += &format!(" In those that count, {} deliveries were checked one by one", digits::whole(deliveries as f64));
     let wrong = [
         ("lost", sum(|run| run.checked.lost)),

@@ -41,6 +41,7 @@ pub fn run(system: &str, case: Case, round: u32) -> Run {
             server_s: Some(1.0),
             loadgen_s: Some(2.0),
             other_s: Some(0.01),
+            whole_s: None,
             kernel_threads_s: None,
             server_s_per_million_deliveries: Some(0.6),
         },

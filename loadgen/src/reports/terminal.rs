@@ -65,7 +65,9 @@ fn cpu(cpu: &Cpu, measured_s: f64) -> String {
     let mut text = String::new();
     for (name, seconds) in [("server CPU", cpu.server_s), ("loadgen CPU", cpu.loadgen_s), ("other CPU", cpu.other_s)] {
         let Some(seconds) = seconds else { continue };
-        let share = format!("{} %", whole(seconds / measured_s * 100.0));
+        // that of others is told of the whole run
+        let over_s = cpu.whole_s.filter(|_| name == "other CPU").unwrap_or(measured_s);
+        let share = format!("{} %", whole(seconds / over_s * 100.0));
         text += &format!("  {name:<22}{share:>14}");
         let each = cpu.server_s_per_million_deliveries.filter(|_| name == "server CPU");
         text += &each.map(|each| format!("  {} us a delivery", figure(each))).unwrap_or_default();

@@ -25,7 +25,7 @@ fn row(verdict: &Verdict) -> Vec<Cell> {
         Cell::of(short(&verdict.bound, 100)),
         Cell::of(verdict.ringdove.map(number).unwrap_or_default()),
         Cell {
-            small: verdict.beside.as_deref().map(|beside| short(beside, 40)).unwrap_or_default(),
+            small: verdict.beside.as_deref().map(|beside| short(beside, 120)).unwrap_or_default(),
             ..Cell::of(verdict.other.map(number).unwrap_or_default())
         },
         Cell::spread(Spread::of(verdict.rounds.iter().copied()), digits::figure),

@@ -54,6 +54,11 @@ pub trait System: Sync {
     /// Whether a sender is told that its text was taken. Where it is not, a send is over once it has reached everyone.
     fn answers(&self) -> bool;
 
+    /// Whether what it answers is kept: it can be compared with others that say the same.
+    fn is_durable(&self) -> bool {
+        self.keeps() != Keeps::Nothing
+    }
+
     /// What it does with texts for those who are away.
     fn keeps(&self) -> Keeps {
         Keeps::Nothing

@@ -144,6 +144,10 @@ impl System for Floor {
         self.name
     }
 
+    fn is_durable(&self) -> bool {
+        self.syncs
+    }
+
     fn about(&self) -> &'static str {
         self.about
     }
