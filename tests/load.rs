@@ -216,7 +216,7 @@ fn children(parent: u32) -> Vec<PathBuf> {
 /// Whoever ends loadgen ends the servers that it has started, and their folders are gone.
 #[test]
 fn a_signal_leaves_no_server_behind() {
-    for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130)] {
+    for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130), (Signal::HUP, 129)] {
         let folder = tempdir().unwrap();
         let mut command = loadgen(&["pair", "--system", "floor", "--start", "--duration", "30s", "--pairs", "2"]);
         command.args(["--server-core", "0", "--load-core", "0", "--folder"]).arg(folder.path());

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::fleet::Timing;
-use crate::load::Load;
+use crate::load::{DURABLE, Load};
 use crate::measure::OnTime;
 use crate::server::{Cores, Place};
 use crate::stamp::STAMP;
@@ -229,7 +229,7 @@ impl DurableOptions {
     /// The load.
     pub fn load(&self) -> Load {
         let pace = Some(Pace::Window(self.window));
-        Load::Pair { pairs: self.pairs, payload: self.payload, pace, name: "durable" }
+        Load::Pair { pairs: self.pairs, payload: self.payload, pace, name: DURABLE }
     }
 }
 

@@ -9,7 +9,7 @@ use crate::command_line::{PlaceOptions, count, duration, members, payload, rate,
 use crate::compare::Plan;
 use crate::fleet::Timing;
 use crate::goals::{Course, Goal};
-use crate::load::Load;
+use crate::load::{DURABLE, Load};
 use crate::measure::OnTime;
 use crate::system::{self, System};
 use crate::workload::{Pace, Rates, Weather};
@@ -121,7 +121,7 @@ impl CompareOptions {
         let mut loads = Vec::new();
         match kind {
             Kind::Pair | Kind::Durable => {
-                let name = if kind == Kind::Pair { "pair" } else { "durable" };
+                let name = if kind == Kind::Pair { "pair" } else { DURABLE };
                 for (payload, pace) in self.each(&self.payload, &self.paces(kind)) {
                     let usual = if pace.is_none() { 1 } else { 50 };
                     let usual = if kind == Kind::Durable { 32 } else { usual };

@@ -2,14 +2,14 @@
 
 use clap::ValueEnum;
 
-use crate::load::Load;
+use crate::load::{DURABLE, Load};
 use crate::results::Run;
 use crate::workload::{Pace, Weather};
 
 /// Those that a goal may name as rivals, as they come.
 const RIVALS: &[&str] = &["nats", "redis", "redis-replies", "mosquitto"];
 /// Those that keep what they answer.
-const DURABLE: &[&str] = &["redis-streams", "jetstream"];
+const KEEPERS: &[&str] = &["redis-streams", "jetstream"];
 /// Bytes of a text, unless a goal is about larger ones.
 const PAYLOAD: usize = 64;
 /// Sends at a time where as much as goes through is measured.
@@ -120,7 +120,7 @@ fn pairs(pairs: usize, payload: usize, pace: Option<Pace>) -> Load {
 }
 
 fn durable(window: u64) -> Load {
-    Load::Pair { pairs: 32, payload: PAYLOAD, pace: Some(Pace::Window(window)), name: "durable" }
+    Load::Pair { pairs: 32, payload: PAYLOAD, pace: Some(Pace::Window(window)), name: DURABLE }
 }
 
 fn group(members: usize, payload: usize) -> Load {
@@ -231,10 +231,10 @@ impl Goal {
                 vec![measure("sign-ins/s", SENDS, Nothing, AtLeast(15_000.0))],
             ),
             Self::Disk256 => {
-                let others: Vec<_> = std::iter::once(&"floor-synced").chain(DURABLE).copied().collect();
+                let others: Vec<_> = std::iter::once(&"floor-synced").chain(KEEPERS).copied().collect();
                 let measures = vec![
                     measure("messages/s", SENDS, One("floor-synced"), AtLeast(0.85)),
-                    measure("messages/s", SENDS, Best(DURABLE), AtLeast(3.0)),
+                    measure("messages/s", SENDS, Best(KEEPERS), AtLeast(3.0)),
                 ];
                 Course { ringdove: "ringdove-disk", ..course(vec![durable(256)], &others, measures) }
             }

@@ -340,3 +340,21 @@ fn pace_words(pace: Option<Pace>) -> (&'static str, String) {
         Some(Pace::Rate(rate)) => ("rate", rate.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::system::named;
+
+    #[test]
+    fn only_those_who_keep_what_they_answer_can_be_durable() {
+        let load = Load::Pair { pairs: 1, payload: 64, pace: Some(Pace::Window(1)), name: DURABLE };
+        for (name, can) in
+            [("ringdove-disk", true), ("floor-synced", true), ("redis-streams", true), ("jetstream", true)]
+                .into_iter()
+                .chain(["floor", "redis", "nats", "mosquitto-qos1"].map(|name| (name, false)))
+        {
+            assert_eq!(load.suits(named(name).unwrap()).is_ok(), can, "{name}");
+        }
+    }
+}

@@ -209,6 +209,36 @@ mod tests {
     }
 
     #[test]
+    fn who_was_not_offered_more_is_not_said_to_have_held_less() {
+        let page = page_of(|results| {
+            let runs = &mut results.comparisons[0].runs;
+            let highest = runs.iter().filter_map(|run| run.offered_per_s).fold(0.0, f64::max);
+            runs.retain(|run| run.system != "nats" || run.offered_per_s != Some(highest));
+        });
+        assert!(page.contains("(it was not offered more)"));
+        assert!(!page_of(|_| {}).contains("(it was not offered more)"));
+    }
+
+    #[test]
+    fn a_percentile_that_some_rounds_lack_is_a_dash() {
+        let of = |lacks: bool| {
+            let mut results = synthetic::realistic();
+            let runs = &mut results.comparisons[0].runs;
+            runs.retain(|run| run.system == "ringdove" && run.case.settings.contains_key("window"));
+            let first = runs[0].case.clone();
+            runs.retain(|run| run.case == first);
+            for (place, latency) in runs.iter_mut().flat_map(|run| &mut run.latencies).enumerate() {
+                latency.percentiles_us.insert("p99".into(), 777.0);
+                if lacks && place == 0 {
+                    latency.percentiles_us.remove("p99");
+                }
+            }
+            markdown(&results).contains("777")
+        };
+        assert!(of(false) && !of(true));
+    }
+
+    #[test]
     fn a_system_at_its_end_is_a_result_and_no_fault_of_the_load() {
         let page = page_of(|results| {
             for run in &mut results.comparisons[0].runs {
