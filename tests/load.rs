@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use broker::{Broker, refused, serve};
+use broker::{Broker, done, refused, serve};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::tempdir;
@@ -112,6 +112,17 @@ fn whoever_comes_back_learns_who_is_there() {
         // each pair is told at least once, by presence or by a list; when half leave, each who stays hears of half
         assert!(report["figures"]["presence told when half leave"].as_f64() >= Some(400.0), "{report}");
     }
+}
+
+/// Also on a broker that loadgen starts for itself.
+#[test]
+fn a_broker_is_started_for_those_who_come_back() {
+    let folder = tempdir().unwrap();
+    let mut command = loadgen(&["reconnect", "--start", "--users", "40", "--contacts", "10", "--within", "200ms"]);
+    command.args(["--server-core", "0", "--load-core", "0", "--broker", env!("CARGO_BIN_EXE_ringdove"), "--folder"]);
+    let said = done(command.arg(folder.path()));
+    assert!(said.contains("presence told"), "{said}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left behind");
 }
 
 #[test]

@@ -162,12 +162,15 @@ fn make_people(people: &command_line::PeopleOptions) -> Result<(), String> {
 
 /// Everyone comes back at once, and learns who is there.
 fn reconnect_all(options: &command_line::ReconnectOptions) -> Result<(), String> {
-    let target = target(&options.run);
+    let started = if options.run.start { Some(options.run.system.start(&options.run.place.place())?) } else { None };
+    let target = started.as_ref().map_or_else(|| target(&options.run), |server| server.target().clone());
     let server = target.pid.ok_or("say --pid: whose memory is it?")?;
+    let door = target.admin.as_deref().ok_or("contacts are made through ringdove's admin door, and this has none")?;
     let circle = options.circle();
-    let users = accounts::import(&options.run.admin, circle.users)?;
-    accounts::befriend(&options.run.admin, &users, |place| circle.of(place))?;
+    let users = accounts::import(door, circle.users)?;
+    accounts::befriend(door, &users, |place| circle.of(place))?;
     let run = workload::reconnect(target.address, &users, circle, options.within, server)?;
+    drop(started);
     say(&reports::table(&run));
     options.run.json.as_deref().map_or(Ok(()), |path| write_json(path, &run))
 }
