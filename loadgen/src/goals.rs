@@ -177,7 +177,6 @@ impl Goal {
                     measure("messages/s", SENDS, One("nats"), AtLeast(1.0)),
                     measure("messages/s", SENDS, One("redis-replies"), AtLeast(1.2)),
                     measure("CPU s/million", CPU, One("floor"), AtMost(1.8)),
-                    measure("messages/s", SENDS, One("floor"), AtLeast(0.6)),
                 ],
             ),
             Self::FanoutMaximum => {
