@@ -5,7 +5,9 @@ mod bench;
 use bench::Bench;
 use ringdove_core::engine::Limits;
 use ringdove_core::ids::{DeviceId, UserId};
-use ringdove_core::rings::{Answer, AnswerBody, Challenge, Command, Imported, NewSecret, SignIn, Vouched, Welcome};
+use ringdove_core::rings::{
+    Answer, AnswerBody, Challenge, Command, Imported, NewSecret, Parcel, SignIn, Vouched, Welcome,
+};
 use ringdove_core::wire::log::{Reason, Record, event::Event};
 use ringdove_core::wire::{Code, admin, admin::change::What};
 
@@ -153,8 +155,9 @@ fn an_imported_account_may_have_a_password_and_no_device() {
         ..Imported::default()
     };
     let accounts = vec![account("ann", "phc of ann", None), account("bob", "", Some(2)), account("cyd", "", None)];
-    let made = bench.ask(1, Command::Import(Box::new(accounts)), b"");
+    let made = bench.ask(1, Command::Import(Parcel::of(accounts)), b"");
     let AnswerBody::Imported(made) = made else { panic!("{made:?}") };
+    let made = made.take().expect("a list");
     let devices: Vec<_> = made.iter().map(|made| made.map(|(_, device)| device.0)).collect();
     assert_eq!(devices, [Ok(0), Ok(1), Ok(0)]);
     let ann = challenge(&mut bench, 1, Command::LookUp, "ann");

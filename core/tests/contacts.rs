@@ -32,7 +32,7 @@ fn become_(bench: &mut Bench, by: u32, user: UserId, becomes: Contact) -> Result
 
 fn get(bench: &mut Bench, by: u32, get: Get) -> Found {
     match bench.ask(by, Command::Get(Box::new(get)), b"") {
-        AnswerBody::Found(found) => *found,
+        AnswerBody::Found(found) => *found.take().expect("a list"),
         other => panic!("{other:?}"),
     }
 }
@@ -361,7 +361,7 @@ fn an_import_of_contacts_can_be_done_again() {
         let friends = vec![admin::Friends { handle: "user1".into(), contacts }];
         let request = admin::admin_frame::Request::ImportContacts(admin::ImportContacts { friends });
         match bench.ask(1, Command::Operate(Box::new(request)), b"") {
-            AnswerBody::Operated(body) => match *body {
+            AnswerBody::Operated(body) => match *body.take().expect("an answer") {
                 admin::admin_answer::Body::ContactsImported(imported) => imported.made[0].code,
                 other => panic!("{other:?}"),
             },

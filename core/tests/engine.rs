@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bench::{Bench, change, members, text};
 use ringdove_core::engine::Limits;
 use ringdove_core::ids::{ConnectionId, DeviceId, Epoch, GroupId, Key, Position, UserId, Version};
-use ringdove_core::rings::{Answer, AnswerBody, Command, Imported, InboundSlot, SignIn, To};
+use ringdove_core::rings::{Answer, AnswerBody, Command, Imported, InboundSlot, Parcel, SignIn, To};
 use ringdove_core::wire::Code;
 use ringdove_core::wire::v1::GroupChange;
 
@@ -188,7 +188,8 @@ fn an_import_makes_accounts_without_a_password() {
     let account =
         |handle: &str, token| Imported { handle: handle.into(), token: Some([token; 32]), ..Imported::default() };
     let accounts = vec![account("one", 1), account("ONE", 2), account("2", 3), account("two", 4)];
-    let AnswerBody::Imported(made) = bench.ask(1, Command::Import(Box::new(accounts)), b"") else { panic!() };
+    let AnswerBody::Imported(made) = bench.ask(1, Command::Import(Parcel::of(accounts)), b"") else { panic!() };
+    let made = made.take().expect("a list");
     assert_eq!(made[0], Ok((UserId::nth(1), DeviceId(1))));
     assert_eq!(made[1].map_err(|refusal| refusal.code), Err(Code::Exists));
     assert_eq!(made[2].map_err(|refusal| refusal.code), Err(Code::Invalid));
@@ -209,10 +210,10 @@ fn a_fan_out_that_is_larger_than_the_ring_goes_on_until_everyone_is_told_in_orde
             token[..4].copy_from_slice(&(chunk * 256 + n as u32).to_le_bytes());
             Imported { handle: format!("u{chunk}-{n}"), token: Some(token), ..Imported::default() }
         });
-        let AnswerBody::Imported(made) = bench.ask(0, Command::Import(Box::new(accounts.collect())), b"") else {
+        let AnswerBody::Imported(made) = bench.ask(0, Command::Import(Parcel::of(accounts.collect())), b"") else {
             panic!()
         };
-        people.extend(made.into_iter().map(|made| made.expect("made").0));
+        people.extend(made.take().expect("a list").into_iter().map(|made| made.expect("made").0));
     }
     for n in 0..people.len() as u32 {
         let mut token = [255; 32];

@@ -60,7 +60,7 @@ fn sees(bench: &mut Bench, by: u32, user: UserId) -> Option<v1::Presence> {
     let users = v1::Users { users: vec![user.0], handles: Vec::new() };
     let get = Get { what: Some(What::Users(users)), ..Get::default() };
     match bench.ask(by, Command::Get(Box::new(get)), b"") {
-        AnswerBody::Found(found) => found.profiles[0].presence.clone(),
+        AnswerBody::Found(found) => found.take().expect("a list").profiles[0].presence.clone(),
         other => panic!("{other:?}"),
     }
 }
@@ -120,6 +120,7 @@ fn who_is_invisible_looks_as_if_not_there() {
     assert_eq!(sees(&mut bench, 1, people[1]), Some(hidden), "nor does the time betray it");
     let get = Get { what: Some(What::Online(true)), ..Get::default() };
     let AnswerBody::Found(found) = bench.ask(1, Command::Get(Box::new(get)), b"") else { panic!() };
+    let found = found.take().expect("a list");
     assert_eq!(found.profiles.iter().map(|one| UserId(one.user)).collect::<Vec<_>>(), [people[2]]);
     assert_eq!(bench.replayed().digest(), bench.engine.state().digest());
 }

@@ -93,7 +93,7 @@ impl Desk {
             Command::SignIn(sign_in) => return self.sign_in(slot, sign_in),
             Command::Register(register) => return self.register(slot, register),
             Command::Vouched(vouched) => return self.vouched(slot, vouched),
-            Command::Import(accounts) => return self.import(slot, accounts),
+            Command::Import(accounts) => return self.import(slot, &accounts.take().unwrap_or_default()),
             Command::Figures => {
                 self.figures(slot);
                 return Ok(());

@@ -7,7 +7,7 @@ use super::joins::Viewer;
 use super::state::State;
 use super::users::{About, Standing, User};
 use crate::ids::{GroupId, UserId, Version};
-use crate::rings::{AnswerBody, InboundSlot};
+use crate::rings::{AnswerBody, InboundSlot, Parcel};
 use crate::wire::v1::{self, Contact, Found, Get, Profile, get::What};
 use crate::wire::{Code, Refusal};
 
@@ -22,7 +22,7 @@ impl Desk {
     pub(super) fn list(&mut self, slot: &InboundSlot, asker: Asker, get: &Get) -> Result<(), Refusal> {
         let mut found = self.state.list(asker, get, self.limits.page)?;
         found.version = self.state.user(asker.user).map_or(0, |user| user.inbox.head().0);
-        self.answer(slot, AnswerBody::Found(Box::new(found)));
+        self.answer(slot, AnswerBody::Found(Parcel::of(found)));
         Ok(())
     }
 }

@@ -11,7 +11,7 @@ use super::publish::{Act, Room};
 use super::state::State;
 use super::users::{About, Standing, User};
 use crate::ids::{DeviceId, Time, UserId};
-use crate::rings::{Answer, AnswerBody, Imported, InboundSlot, Register};
+use crate::rings::{Answer, AnswerBody, Imported, InboundSlot, Parcel, Register};
 use crate::wire::admin::admin_answer::Body;
 use crate::wire::admin::admin_frame::Request;
 use crate::wire::admin::{self, change::What};
@@ -30,7 +30,7 @@ impl Desk {
         if !events.is_empty() {
             self.happen(&events, Room::Ordinary)?;
         }
-        self.answer(slot, AnswerBody::Imported(Box::new(made)));
+        self.answer(slot, AnswerBody::Imported(Parcel::of(made)));
         Ok(())
     }
 
@@ -55,7 +55,7 @@ impl Desk {
             Request::ImportContacts(import) => Body::ContactsImported(self.import_contacts(import)?),
             Request::Import(_) | Request::Stats(_) => return Err(Refusal::of(Code::UnknownRequest)),
         };
-        self.answer(slot, AnswerBody::Operated(Box::new(body)));
+        self.answer(slot, AnswerBody::Operated(Parcel::of(body)));
         Ok(())
     }
 
@@ -83,7 +83,7 @@ impl Desk {
             }
         }
         let body = Body::User(self.state.shown(user, true));
-        self.answer(slot, AnswerBody::Operated(Box::new(body)));
+        self.answer(slot, AnswerBody::Operated(Parcel::of(body)));
         Ok(())
     }
 
@@ -140,7 +140,7 @@ impl Desk {
         let left = account.groups.iter().map(left).collect();
         let entry = LogEntry { from: user.0, content: REMOVED, ..LogEntry::default() };
         let gone = admin::User { user: user.0, ..admin::User::default() };
-        let body = AnswerBody::Operated(Box::new(Body::User(gone)));
+        let body = AnswerBody::Operated(Parcel::of(Body::User(gone)));
         let answer = Answer { connection: slot.connection, request: slot.request, body };
         let events = [Event::AccountDeleted(entry, left)];
         let act = Act { events: &events, time: self.clock, room: Room::Ordinary, answered: None };

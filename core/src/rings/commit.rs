@@ -10,6 +10,7 @@ use disruptor::{
     SingleProducerBarrier, build_single_producer,
 };
 
+use super::parcel::Parcel;
 use super::payload::{AT_FIRST, Bytes, Payload};
 use crate::ids::{ConnectionId, DeviceId, Epoch, GroupId, Ordinal, Position, Time, UserId, Version};
 use crate::record::RecordHead;
@@ -107,7 +108,7 @@ pub enum AnswerBody {
     /// The inbox window has passed this device, which is LIVE at this version now.
     Gap(Version),
     /// The accounts of a bulk import, in order: user and device, or why not.
-    Imported(Box<Made>),
+    Imported(Parcel<Made>),
     /// Figures for the admin door: how many there are, and where in the journal that is so.
     Figures {
         /// Registered users.
@@ -122,13 +123,25 @@ pub enum AnswerBody {
         at: Position,
     },
     /// A list.
-    Found(Box<v1::Found>),
+    Found(Parcel<v1::Found>),
     /// What an operator asked for.
-    Operated(Box<admin::admin_answer::Body>),
+    Operated(Parcel<admin::admin_answer::Body>),
     /// Bye, then close. A request id above 0 is answered "done" first.
     Close(Refusal),
     /// The device's own bye: "done", then close without a farewell.
     SignedOut,
+}
+
+impl AnswerBody {
+    /// Lets go of what is large in it, whoever did or did not take it.
+    pub fn let_go(&self) {
+        match self {
+            Self::Found(found) => drop(found.take()),
+            Self::Operated(body) => drop(body.take()),
+            Self::Imported(made) => drop(made.take()),
+            _ => {}
+        }
+    }
 }
 
 /// What a password has to be checked against. For an unknown handle it is a made-up one, so that the check takes as long.

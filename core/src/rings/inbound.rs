@@ -9,6 +9,7 @@ use disruptor::{
     SingleProducerBarrier, build_multi_producer, build_single_producer,
 };
 
+use super::parcel::Parcel;
 use crate::ids::{ConnectionId, DeviceId, Epoch, GroupId, Key, Time, UserId, Version};
 use crate::wire::{admin, v1};
 
@@ -175,7 +176,7 @@ pub enum Command {
     /// Time has passed; sent now and then while [`super::Progress::ticks_wanted`].
     Tick,
     /// Accounts in bulk, through the admin door.
-    Import(Box<Vec<Imported>>),
+    Import(Parcel<Vec<Imported>>),
     /// Figures for the admin door.
     Figures,
     /// What else an operator asks; passwords in it are hashed.

@@ -5,6 +5,7 @@ mod commit;
 mod doorbell;
 mod inbound;
 mod landmarks;
+mod parcel;
 mod payload;
 mod progress;
 mod sync;
@@ -19,5 +20,6 @@ pub use inbound::{
     SignIn, To, Vouched, inbound_ring,
 };
 pub use landmarks::{Landmarks, Sight};
+pub use parcel::Parcel;
 pub use payload::Bytes;
 pub use progress::{Progress, Shutdown, SpaceSignal};

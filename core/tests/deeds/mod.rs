@@ -4,7 +4,7 @@
 use super::bench::{Bench, change, contact, members, text};
 use proptest::prelude::*;
 use ringdove_core::ids::{DeviceId, Epoch, GroupId, Key, Time, UserId, Version};
-use ringdove_core::rings::{Command, Imported, NewSecret, SignIn, To, Vouched};
+use ringdove_core::rings::{Command, Imported, NewSecret, Parcel, SignIn, To, Vouched};
 use ringdove_core::wire::admin::{self, admin_frame};
 use ringdove_core::wire::v1::{self, GroupChange, get};
 
@@ -193,7 +193,7 @@ pub fn put(bench: &mut Bench, request: u32, deed: &Deed) {
             bench.put(
                 0,
                 request,
-                Command::Import(Box::new(handles.into_iter().enumerate().map(account).collect())),
+                Command::Import(Parcel::of(handles.into_iter().enumerate().map(account).collect())),
                 b"",
             );
         }

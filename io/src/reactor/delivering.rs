@@ -71,6 +71,7 @@ impl Edge {
             && answer.connection.reactor == self.index
         {
             self.answer(slot, answer);
+            answer.body.let_go();
             count += 1;
         }
         count
@@ -151,10 +152,22 @@ impl Edge {
             AnswerBody::Welcome(welcome) => self.welcome(key, welcome),
             AnswerBody::Page(page) => self.pull(key, id, page, &slot.page),
             AnswerBody::Gap(version) => self.answer_gap(key, id, *version),
-            AnswerBody::Imported(made) => self.answer_imported(key, id, made),
+            AnswerBody::Imported(made) => {
+                if let Some(made) = made.take() {
+                    self.answer_imported(key, id, &made);
+                }
+            }
             AnswerBody::Figures { .. } => self.answer_figures(key, id, &answer.body),
-            AnswerBody::Operated(body) => self.answer_operator(key, id, (**body).clone()),
-            AnswerBody::Found(found) => self.answer_found(key, id, found),
+            AnswerBody::Operated(body) => {
+                if let Some(body) = body.take() {
+                    self.answer_operator(key, id, *body);
+                }
+            }
+            AnswerBody::Found(found) => {
+                if let Some(found) = found.take() {
+                    self.answer_found(key, id, *found);
+                }
+            }
             AnswerBody::Close(refusal) => {
                 self.answer_done(key, id);
                 self.bye_with(key, *refusal);
@@ -174,9 +187,9 @@ impl Edge {
         }
     }
 
-    fn answer_found(&mut self, key: u32, id: u32, found: &v1::Found) {
+    fn answer_found(&mut self, key: u32, id: u32, found: v1::Found) {
         let Some(connection) = self.connections.get_mut(key as usize) else { return };
-        let frame = v1::ServerFrame { id, body: Some(v1::server_frame::Body::Found(found.clone())) };
+        let frame = v1::ServerFrame { id, body: Some(v1::server_frame::Body::Found(found)) };
         self.output.answer(key, connection, |out| hot::put_server(out, &frame));
     }
 

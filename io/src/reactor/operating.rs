@@ -2,7 +2,7 @@
 
 use prost::Message;
 use ringdove_core::ids::{ConnectionId, DeviceId, UserId};
-use ringdove_core::rings::{AnswerBody, Command, Imported};
+use ringdove_core::rings::{AnswerBody, Command, Imported, Parcel};
 use ringdove_core::wire::admin::admin_frame::Request;
 use ringdove_core::wire::admin::change::What;
 use ringdove_core::wire::names::{NAME, PASSWORD, is_handle, is_line};
@@ -95,7 +95,7 @@ impl Edge {
                 return Step::Next;
             }
         };
-        if !self.request(key, id, Command::Import(Box::new(accounts)), &[]) {
+        if !self.request(key, id, Command::Import(Parcel::of(accounts)), &[]) {
             return Step::Full;
         }
         if let Some(connection) = self.connections.get_mut(key as usize) {

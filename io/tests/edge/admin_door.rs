@@ -8,7 +8,7 @@ use argon2::password_hash::phc::PasswordHash;
 use argon2::{Argon2, PasswordVerifier};
 use prost::Message;
 use ringdove_core::ids::{DeviceId, Position, UserId};
-use ringdove_core::rings::{AnswerBody, Challenge, Command};
+use ringdove_core::rings::{AnswerBody, Challenge, Command, Parcel};
 use ringdove_core::wire::admin::{self, admin_answer::Body, admin_frame::Request};
 use ringdove_core::wire::frame::{Split, split};
 use ringdove_core::wire::v1::{self, client_frame::Request as ClientRequest};
@@ -95,8 +95,9 @@ fn imported_accounts_get_tokens_whose_hashes_the_engine_got() {
     operator.ask(4, accounts(&["ann", "bob"]));
     let heard = bench.command();
     let Command::Import(import) = &heard.command else { panic!("{heard:?}") };
+    let import = import.take().expect("accounts");
     let made = vec![Ok((UserId(256), DeviceId(1))), Err(Refusal::of(Code::Exists))];
-    bench.answer(&heard, AnswerBody::Imported(Box::new(made)));
+    bench.answer(&heard, AnswerBody::Imported(Parcel::of(made)));
     let answer = operator.answer(&mut bench);
     let Some(Body::Imported(imported)) = answer.body else { panic!("{answer:?}") };
     assert_eq!((answer.id, imported.made.len()), (4, 2));
@@ -118,9 +119,10 @@ fn imports_behind_each_other_keep_their_tokens() {
     for id in 1..=3 {
         let heard = bench.command();
         let Command::Import(import) = &heard.command else { panic!("{heard:?}") };
+        let import = import.take().expect("accounts");
         bench.settle();
         assert!(bench.heard.is_empty(), "one at a time");
-        bench.answer(&heard, AnswerBody::Imported(Box::new(vec![Ok((UserId(256), DeviceId(1)))])));
+        bench.answer(&heard, AnswerBody::Imported(Parcel::of(vec![Ok((UserId(256), DeviceId(1)))])));
         let answer = operator.answer(&mut bench);
         let Some(Body::Imported(imported)) = answer.body else { panic!("{answer:?}") };
         assert_eq!(answer.id, id);
@@ -154,7 +156,7 @@ fn a_frame_over_the_limit_is_refused_in_its_turn_and_the_connection_goes_on() {
     operator.ask(2, accounts(&["a-handle-of-forty-letters-or-so-it-seemed"; 4096]));
     operator.ask(3, Request::Stats(admin::Stats {}));
     bench.settle();
-    bench.answer(&heard, AnswerBody::Imported(Box::new(vec![Ok((UserId(256), DeviceId(1)))])));
+    bench.answer(&heard, AnswerBody::Imported(Parcel::of(vec![Ok((UserId(256), DeviceId(1)))])));
     let first = operator.answer(&mut bench);
     assert!(matches!((first.id, first.body), (1, Some(Body::Imported(_)))));
     let second = operator.answer(&mut bench);
@@ -216,7 +218,7 @@ fn passwords_of_operators_are_hashed_before_the_engine_sees_them() {
         assert!(secret.starts_with("$argon2id$v=19$m=64,t=1,p=1$") && rest, "{heard:?}");
         bench.settle();
         assert!(bench.heard.is_empty(), "one at a time");
-        bench.answer(&heard, AnswerBody::Operated(Box::new(Body::User(admin::User::default()))));
+        bench.answer(&heard, AnswerBody::Operated(Parcel::of(Body::User(admin::User::default()))));
         assert!(
             matches!(operator.answer(&mut bench), admin::AdminAnswer { id: answered, body: Some(Body::User(_)) } if answered == id)
         );
@@ -259,7 +261,7 @@ fn a_hash_for_an_operator_who_is_gone_goes_nowhere() {
     let Request::Add(add) = hashed.as_ref() else { panic!("{heard:?}") };
     let hash = PasswordHash::new(&add.secret).unwrap();
     assert!(Argon2::default().verify_password(b"battery staple", &hash).is_ok(), "not the other one's");
-    bench.answer(&heard, AnswerBody::Operated(Box::new(Body::User(admin::User::default()))));
+    bench.answer(&heard, AnswerBody::Operated(Parcel::of(Body::User(admin::User::default()))));
     assert_eq!(next.answer(&mut bench).id, 2);
     bench.settle();
     assert!(bench.heard.is_empty());
@@ -279,10 +281,11 @@ fn an_import_brings_passwords_along_and_needs_no_device() {
     operator.ask(1, Request::Import(admin::Import { accounts }));
     let heard = bench.command();
     let Command::Import(import) = &heard.command else { panic!("{heard:?}") };
+    let import = import.take().expect("accounts");
     assert_eq!((import[0].secret.as_str(), import[0].token), (HASH, None));
     assert_eq!((import[1].secret.as_str(), import[1].token.is_some()), ("", true));
     let made = vec![Ok((UserId(256), DeviceId(0))), Ok((UserId(512), DeviceId(1)))];
-    bench.answer(&heard, AnswerBody::Imported(Box::new(made)));
+    bench.answer(&heard, AnswerBody::Imported(Parcel::of(made)));
     let Some(Body::Imported(imported)) = operator.answer(&mut bench).body else { panic!("no import") };
     assert_eq!((imported.made[0].device, imported.made[0].token.as_str()), (0, ""));
     assert!(imported.made[1].device == 1 && imported.made[1].token.starts_with("rdt_"));
