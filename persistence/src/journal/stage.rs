@@ -57,6 +57,10 @@ const POPULATE: u64 = 128 << 10;
 /// Level process: from so many bytes on a batch goes to its file with a system call. Below, stores into the map are faster; above, they are
 /// slower, for each page then has to be made present first.
 const MANY: usize = 1 << 10;
+/// Level process: zeros are written ahead of the batches in portions of so many bytes, at multiples of it; of a quarter of a segment, if that is
+/// less. The system makes few large pages of such a portion and many small ones of batches that begin anywhere, and large ones cost a third less, from the first
+/// write to the end of the sync.
+const FILLED: u64 = 256 << 10;
 /// Level process: a batch is written when it has so many bytes, however many slots still wait.
 const LARGEST: usize = 256 << 10;
 
@@ -96,6 +100,10 @@ struct Writer<S: Storage> {
     /// Offset behind the last record, in the segment.
     end: u64,
     populated: u64,
+    /// Zeros have been written ahead up to here.
+    filled: u64,
+    /// A portion of them.
+    zeros: Box<[u8]>,
     /// Not at level memory: what is written when the batch is whole, and where it begins in the segment.
     batch: Vec<u8>,
     batch_at: u64,
@@ -125,6 +133,8 @@ impl<S: Storage> Journal<S> {
             last: Position(0),
             end,
             populated: end,
+            filled: 0,
+            zeros: vec![0; FILLED.min(segments_bytes / 4) as usize].into_boxed_slice(),
             batch: Vec::with_capacity(1 << 20),
             batch_at: end,
             synced: next,
@@ -277,6 +287,7 @@ impl<S: Storage> Writer<S> {
         self.base = index * self.segments.bytes;
         self.end = 0;
         self.populated = 0;
+        self.filled = 0;
         self.batch_at = 0;
         Ok(())
     }
@@ -304,10 +315,23 @@ impl<S: Storage> Writer<S> {
             self.populate(end);
             self.file.store(at + 4, &self.batch[4..]);
         } else {
+            self.fill(end)?;
             self.batch[..4].fill(0);
             self.file.write(at, &self.batch)?;
         }
         self.file.store_last(at, u32::from_le_bytes(length));
+        Ok(())
+    }
+
+    /// Writes zeros ahead until they reach `end`; never below the batch, where records stand.
+    fn fill(&mut self, end: u64) -> io::Result<()> {
+        let portion = self.zeros.len() as u64;
+        self.filled = self.filled.max(self.batch_at.next_multiple_of(portion));
+        while self.filled < end {
+            let len = portion.min(self.segments.bytes - self.filled);
+            self.file.write(self.filled, &self.zeros[..len as usize])?;
+            self.filled += len;
+        }
         Ok(())
     }
 
