@@ -265,12 +265,8 @@ fn systems_are_compared_in_turns() {
     let compare = || {
         let mut command = loadgen(&["compare", "--workload", "pair", "--systems", "floor,ringdove"]);
         command.args(["--rounds", "2", "--attempts", "1", "--duration", "200ms", "--warmup", "50ms"]);
-        command.args(["--pairs", "2", "--window", "8", "--server-core", "0", "--load-core", "0"]);
-        command
-            .args(["--broker", env!("CARGO_BIN_EXE_ringdove"), "--out"])
-            .arg(&out)
-            .arg("--folder")
-            .arg(folder.path());
+        command.args(["--pairs", "2", "--window", "8", "--broker", env!("CARGO_BIN_EXE_ringdove"), "--out"]);
+        command.arg(&out).arg("--folder").arg(folder.path());
         let (code, said) = broker::run(&mut command);
         assert_eq!(code, Some(0), "{said}");
         said
@@ -294,6 +290,10 @@ fn systems_are_compared_in_turns() {
             assert!(out.join(file.as_str().unwrap()).is_file(), "{file}");
         }
     }
+    // some nanoseconds to some microseconds; a machine that is busy with other tests may leave no time for one of them
+    let distances = runs.iter().flat_map(|run| [&run["distance"]["before_ns"], &run["distance"]["after_ns"]]);
+    let distances: Vec<_> = distances.filter_map(Value::as_f64).collect();
+    assert!(!distances.is_empty() && distances.iter().all(|ns| (1.0..100_000.0).contains(ns)), "{distances:?}");
     for system in all[0]["systems"].as_array().unwrap() {
         assert!(!system["settings"].as_array().unwrap().is_empty(), "{system}");
     }

@@ -1,4 +1,4 @@
-//! The folder of comparisons while one is added to it: `run.json`, the files of latencies beside it, and the lock on both.
+//! The folder of comparisons while some are added to it: `run.json`, the files of latencies beside it, and the lock on both.
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -61,13 +61,13 @@ impl Archive {
         Ok(())
     }
 
-    /// Writes all comparisons that were there before, and this one as it is by now.
+    /// Writes all comparisons that were there before, and these as they are by now.
     ///
     /// # Errors
     /// They cannot be written.
-    pub fn save(&mut self, comparison: &Comparison) -> Result<(), String> {
+    pub fn save(&mut self, added: &[Comparison]) -> Result<(), String> {
         self.results.comparisons.truncate(self.before);
-        self.results.comparisons.push(comparison.clone());
+        self.results.comparisons.extend_from_slice(added);
         self.results.save(&self.folder).map(drop)
     }
 }

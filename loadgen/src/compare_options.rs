@@ -93,7 +93,7 @@ pub struct CompareOptions {
     connections: Vec<usize>,
     /// Where servers are started.
     #[command(flatten)]
-    place: PlaceOptions,
+    pub place: PlaceOptions,
 }
 
 impl CompareOptions {
@@ -112,7 +112,6 @@ impl CompareOptions {
                 on_time: self.on_time,
             },
             place: self.place.place(),
-            out: Some(self.out.clone()),
         }
     }
 
@@ -207,7 +206,7 @@ pub struct GoalsOptions {
     pub out: Option<PathBuf>,
     /// Where servers are started.
     #[command(flatten)]
-    place: PlaceOptions,
+    pub place: PlaceOptions,
 }
 
 impl GoalsOptions {
@@ -246,7 +245,6 @@ impl GoalsOptions {
                 on_time: OnTime::P90,
             },
             place,
-            out: self.out.clone(),
         };
         Ok((plan, missing))
     }

@@ -6,17 +6,20 @@ mod command_line;
 mod compare;
 mod compare_options;
 mod crew;
+mod distance;
 mod fleet;
 mod goals;
 mod latency;
 mod load;
 mod machine;
 mod measure;
+mod nearness;
 mod process;
 mod reports;
 mod results;
 mod said;
 mod server;
+mod session;
 mod soak;
 mod stamp;
 mod system;
@@ -30,9 +33,13 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use command_line::{Command, CommandLine, PlaceOptions, RelayOptions, Run, SoakOptions};
+use compare::Plan;
 use compare_options::{CompareOptions, GoalsOptions};
+use goals::{Course, Goal};
 use load::Load;
 use measure::Done;
+use nearness::Nearness;
+use session::Session;
 use soak::Soak;
 use system::Target;
 use system::native::accounts;
@@ -68,14 +75,16 @@ fn main() -> ExitCode {
 
 /// Puts a load on a server that runs already, or on one that is started for it.
 fn run(run: &Run, load: &Load) -> Result<(), String> {
-    run_on(run, |target| measure::measure(load, run.system, target, run.timing()))
+    let nearness = Nearness::of(run.place.place().cores);
+    run_on(run, nearness, |target| measure::measure(load, run.system, target, run.timing()))
 }
 
 /// A mixed load for hours.
 fn soak(options: &SoakOptions) -> Result<(), String> {
     let (run, load) = (&options.run, options.load());
     let timing = run.timing();
-    run_on(run, |target| {
+    // what is seen at the begin and the end of some hours says nothing about them
+    run_on(run, Nearness::unknown(), |target| {
         let times = (options.every, timing.duration);
         let soak = Soak::new(run.system, target, run.place.place(), times, &load);
         match soak {
@@ -86,19 +95,30 @@ fn soak(options: &SoakOptions) -> Result<(), String> {
 }
 
 /// Does something with a server that runs already, or with one that is started for it, and says what it came to.
-fn run_on(run: &Run, measure: impl FnOnce(&Target) -> Done) -> Result<(), String> {
-    let server = if run.start { Some(run.system.start(&run.place.place())?) } else { None };
-    let target = server.as_ref().map_or_else(|| target(run), |server| server.target().clone());
+fn run_on(run: &Run, nearness: Nearness, measure: impl FnOnce(&Target) -> Done) -> Result<(), String> {
     if let Some(core) = run.core {
         process::pin(core)?;
     }
-    let done = measure(&target);
-    drop(server);
+    let done = if run.start { started(run, nearness, measure)? } else { measure(&target(run)) };
     say(&reports::table(&done.run));
     if let Some(path) = &run.json {
         write_json(path, &done.run)?;
     }
     if done.run.void.is_empty() { Ok(()) } else { Err("this run counts for nothing".into()) }
+}
+
+/// Starts a server, does something with it, and looks before and after how far its core is apart from the load's.
+fn started(run: &Run, mut nearness: Nearness, measure: impl FnOnce(&Target) -> Done) -> Result<Done, String> {
+    let place = run.place.place();
+    let (made, distance) = nearness.around(|| -> Result<_, String> {
+        let server = run.system.start(&place)?;
+        Ok((measure(server.target()), server))
+    });
+    // the server ends behind the second look
+    let (mut done, _server) = made?;
+    done.run.distance = distance;
+    done.run.void.extend(nearness.judge(distance));
+    Ok(done)
 }
 
 /// A server that runs already.
@@ -107,8 +127,11 @@ fn target(run: &Run) -> Target {
 }
 
 fn compare(options: &CompareOptions) -> Result<(), String> {
+    let plan = options.plan();
     let mut tell = |run: &results::Run| say(&compare::line(run));
-    options.plan().run(&mut tell, &|_| Vec::new())?;
+    let mut session = Session::open(plan.place.cores, Some(&options.out), &mut tell)?;
+    session.comparisons.push(plan.comparison()?);
+    plan.go_on(&mut session, 0, &|_| Vec::new())?;
     report(&options.out, false)
 }
 
@@ -126,15 +149,34 @@ fn report(folder: &Path, markdown: bool) -> Result<(), String> {
 }
 
 fn goals(options: &GoalsOptions) -> Result<(), String> {
+    let mut tell = |run: &results::Run| eprintln!("{}", compare::line(run));
+    let mut session = Session::open(options.place.place().cores, options.out.as_deref(), &mut tell)?;
+    let mut plans = Vec::new();
     for goal in options.goals() {
         let course = goal.course();
         let (plan, missing) = options.plan(&course)?;
         missing.iter().for_each(|why| say(&format!("left out: {why}")));
-        let mut tell = |run: &results::Run| eprintln!("{}", compare::line(run));
-        let comparison = plan.run(&mut tell, &|comparison| verdict::judge(goal, &course, comparison))?;
-        comparison.verdicts.iter().for_each(|verdict| say(&verdict::line(verdict)));
+        session.comparisons.push(plan.comparison()?);
+        plans.push((goal, course, plan));
+        pursue(&plans, plans.len() - 1, &mut session)?;
+    }
+    // what near is may have been learned late: goals that were over lack runs then
+    let mut made = plans.len();
+    while made > 0 {
+        made = (0..plans.len()).map(|place| pursue(&plans, place, &mut session)).sum::<Result<_, _>>()?;
     }
     options.out.as_deref().map_or(Ok(()), |folder| report(folder, false))
+}
+
+/// Makes the runs that a goal lacks, and says what came of it, unless that was said. Returns how many runs were made.
+fn pursue(plans: &[(Goal, Course, Plan)], place: usize, session: &mut Session<'_>) -> Result<usize, String> {
+    let (goal, course, plan) = &plans[place];
+    let lines =
+        |session: &Session<'_>| session.comparisons[place].verdicts.iter().map(verdict::line).collect::<Vec<_>>();
+    let said = lines(session);
+    let made = plan.go_on(session, place, &|comparison| verdict::judge(*goal, course, comparison))?;
+    lines(session).iter().filter(|line| !said.contains(line)).for_each(|line| say(line));
+    Ok(made)
 }
 
 /// Says which systems there are.

@@ -98,6 +98,7 @@ pub fn empty(load: &Load, system: &dyn System) -> Run {
         sends_per_s: 0.0,
         deliveries_per_s: 0.0,
         offered_per_s: load.offered(),
+        distance: Default::default(),
         checked: Default::default(),
         cpu: Cpu::default(),
         memory: None,

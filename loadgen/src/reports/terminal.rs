@@ -22,6 +22,10 @@ pub fn table(run: &Run) -> String {
         text += &line("deliveries /s", &whole(run.deliveries_per_s));
     }
     text += &cpu(&run.cpu, run.measured_s);
+    let ns: Vec<_> = run.distance.readings().map(whole).collect();
+    if !ns.is_empty() {
+        text += &format!("  {:<22}{:>14}  ns there and back, before and after\n", "core to core", ns.join(", "));
+    }
     if let Some(memory) = &run.memory {
         let resident =
             format!("{}, of which {} its own", bytes(memory.rss_bytes as f64), bytes(memory.rss_anon_bytes as f64));
@@ -119,6 +123,10 @@ mod tests {
         let told = table(&run("ringdove", case("pair", &[("pairs", "50"), ("window", "1000")]), 1));
         assert!(told.starts_with("pair against ringdove: 50 pairs, 1,000 outstanding\n"), "{told}");
         assert!(told.contains("  server CPU                      20 %  0.6 us a delivery\n"), "{told}");
+        assert!(
+            told.contains("  core to core                  61, 74  ns there and back, before and after\n"),
+            "{told}"
+        );
         assert!(told.contains("p99.9         max\n  delivery, response "), "{told}");
         assert!(told.ends_with("  checked: 6,000 sends, 6,000 deliveries, each once and in order\n"), "{told}");
         assert!(!told.contains("VOID"), "{told}");
@@ -143,7 +151,7 @@ mod tests {
         one.latencies.clear();
         one.memory = None;
         one.cpu = Cpu { server_s: Some(0.0), ..Cpu::default() };
-        one.checked = Default::default();
+        (one.checked, one.distance) = Default::default();
         assert_eq!(table(&one), "idle against floor: \n  server CPU                       – %\n");
     }
 
