@@ -134,6 +134,11 @@ impl Crew {
         }
     }
 
+    /// Whether anything was marked.
+    pub fn has_marked(&self) -> bool {
+        !self.dirty.is_empty()
+    }
+
     /// Writes what was marked.
     ///
     /// # Errors
