@@ -90,6 +90,28 @@ fn groups_across_reactors_at_level_disk() {
     assert_eq!(checked(&report, "sends") * 39, checked(&report, "deliveries"));
 }
 
+/// What a broker that runs already keeps is asked for, and not believed.
+#[test]
+fn whatever_is_not_at_level_disk_is_not_durable() {
+    for (level, keeps) in [("disk", true), ("process", false), ("memory", false)] {
+        let folder = tempdir().unwrap();
+        let data = folder.path().join("data");
+        let mut command = serve(&data);
+        command.args(["--durability", level]).env("RINGDOVE_LIMITS_RATE", "0");
+        let broker = Broker::start(command);
+        let address = broker.address.to_string();
+        let door = data.join("admin.sock");
+        let load = |system: &str| {
+            let mut command = loadgen(&["durable", "--system", system, "--pairs", "4", "--window", "8"]);
+            command.args(["--addr", &address, "--warmup", "100ms", "--duration", "400ms", "--admin"]);
+            broker::run(command.arg(&door)).1
+        };
+        assert_eq!(load("ringdove-disk").contains("answers what is not on disk yet: it is no ringdove-disk"), !keeps);
+        assert!(load("ringdove").contains("whether a ringdove that runs already is at level process cannot be known"));
+        broker.stop();
+    }
+}
+
 #[test]
 fn an_open_loop_at_level_memory() {
     let report = run(&["--durability", "memory"], &["pair", "--pairs", "4", "--rate", "500"]);

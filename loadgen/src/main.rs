@@ -10,6 +10,7 @@ mod distance;
 mod fleet;
 mod goals;
 mod latency;
+mod level;
 mod load;
 mod machine;
 mod measure;
@@ -36,7 +37,8 @@ use command_line::{Command, CommandLine, PlaceOptions, RelayOptions, Run, SoakOp
 use compare::Plan;
 use compare_options::{CompareOptions, GoalsOptions};
 use goals::{Course, Goal};
-use load::Load;
+use level::Level;
+use load::{DURABLE, Load, Nobody, Onlooker};
 use measure::Done;
 use nearness::Nearness;
 use session::Session;
@@ -76,7 +78,14 @@ fn main() -> ExitCode {
 /// Puts a load on a server that runs already, or on one that is started for it.
 fn run(run: &Run, load: &Load) -> Result<(), String> {
     let nearness = Nearness::of(run.place.place().cores);
-    run_on(run, nearness, |target| measure::measure(load, run.system, target, run.timing()))
+    run_on(run, nearness, |target| {
+        // whoever starts a server knows its level
+        let asks = load.case().workload == DURABLE && !run.start;
+        let mut level = asks.then(|| Level::of(run.system, target));
+        let mut nobody = Nobody;
+        let onlooker: &mut dyn Onlooker = level.as_mut().map_or(&mut nobody, |level| level);
+        measure::measure_watched(load, run.system, target, run.timing(), onlooker)
+    })
 }
 
 /// A mixed load for hours.
