@@ -36,6 +36,9 @@ impl Archive {
     pub fn open(folder: &Path) -> Result<Self, String> {
         let path = folder.join(LOCK);
         let words = |error: std::io::Error| format!("{}: {error}", path.display());
+        if folder.exists() && !folder.is_dir() {
+            return Err(format!("{} is a file, and results are kept in a folder: say another --out", folder.display()));
+        }
         std::fs::create_dir_all(folder).map_err(words)?;
         let lock = File::create(&path).map_err(words)?;
         match lock.try_lock() {
@@ -75,6 +78,15 @@ impl Archive {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_is_no_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("out");
+        std::fs::write(&file, "").unwrap();
+        let why = Archive::open(&file).err().unwrap();
+        assert!(why.ends_with("out is a file, and results are kept in a folder: say another --out"), "{why}");
+    }
 
     #[test]
     fn a_folder_has_one_writer_at_a_time() {

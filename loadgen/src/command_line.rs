@@ -128,6 +128,20 @@ pub struct PlaceOptions {
 }
 
 impl PlaceOptions {
+    /// Where, with a core for the server and another one for the load.
+    ///
+    /// # Errors
+    /// They are the same.
+    pub fn of_two_cores(&self) -> Result<Place, String> {
+        if self.server_core == self.load_core {
+            let core = self.server_core;
+            return Err(format!(
+                "on core {core} server and load would wait for each other, and nothing could be compared: say another --server-core or --load-core"
+            ));
+        }
+        Ok(self.place())
+    }
+
     /// Where.
     pub fn place(&self) -> Place {
         Place {

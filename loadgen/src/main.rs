@@ -136,7 +136,7 @@ fn target(run: &Run) -> Target {
 }
 
 fn compare(options: &CompareOptions) -> Result<(), String> {
-    let plan = options.plan();
+    let plan = options.plan()?;
     let mut tell = |run: &results::Run| say(&compare::line(run));
     let mut session = Session::open(plan.place.cores, Some(&options.out), &mut tell)?;
     session.comparisons.push(plan.comparison()?);
@@ -159,7 +159,7 @@ fn report(folder: &Path, markdown: bool) -> Result<(), String> {
 
 fn goals(options: &GoalsOptions) -> Result<(), String> {
     let mut tell = |run: &results::Run| eprintln!("{}", compare::line(run));
-    let mut session = Session::open(options.place.place().cores, options.out.as_deref(), &mut tell)?;
+    let mut session = Session::open(options.place.of_two_cores()?.cores, options.out.as_deref(), &mut tell)?;
     let mut plans = Vec::new();
     for goal in options.goals() {
         let course = goal.course();

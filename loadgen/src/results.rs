@@ -318,7 +318,9 @@ impl Results {
             }
             text => text.map_err(|error| format!("{}: {error}", path.display()))?,
         };
-        let results: Self = serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+        let results: Self = serde_json::from_str(&text).map_err(|error| {
+            format!("{}: {error}. loadgen has not written it so: move it away, or take another folder", path.display())
+        })?;
         if results.schema != SCHEMA {
             return Err(format!("{}: layout {}, and this loadgen reads {SCHEMA}", path.display(), results.schema));
         }

@@ -243,9 +243,13 @@ mod tests {
     fn a_core_that_does_not_exist_is_named_before_anything_starts() {
         let _alone = alone();
         let folder = tempfile::tempdir().unwrap();
+        // one that a set of cores has room for, and the machine has not
+        let why = process::pin(1_000).unwrap_err();
+        assert!(why.starts_with("core 1000: there is none that loadgen may use; "), "{why}");
         for cores in [Cores { server: 0, load: 1_000_000 }, Cores { server: 1_000_000, load: 0 }] {
             let mut start = script(folder.path(), "exec sleep 600");
-            assert_eq!(start.on_core(cores).err().unwrap(), "core 1000000: there is none");
+            let why = start.on_core(cores).err().unwrap();
+            assert!(why.starts_with("core 1000000: there is none that loadgen may use; this machine has 0"), "{why}");
             assert!(start.ward.has_ended(), "it was started");
         }
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
