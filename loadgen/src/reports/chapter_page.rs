@@ -68,8 +68,8 @@ fn in_short(chapter: &Chapter<'_>, number: usize) -> Markup {
             div.words { (verdicts::grid(chapter).html()) }
         }
         h3 { "The figures that matter, case by case" }
-        div.summary { (summary::table(chapter, IN_SHORT, |case| anchor(number, case)).html()) }
-        p { "Medians of the rounds. × is the ratio to ringdove, taken within a round, median of the rounds. ★ marks the best median; a floor only forwards and does not compete, and neither does who is at its end: less than 98 % of what was offered went through." }
+        @for table in summary::tables(chapter, IN_SHORT, |case| anchor(number, case)) { div.summary { (table.html()) } }
+        p { "Medians of the rounds. × is the ratio to ringdove (where it takes part at another level only, to the first of these), taken within a round, median of the rounds. ★ marks the best median; a floor only forwards and does not compete, and neither does who is at its end: less than 98 % of what was offered went through." }
         @if chapter.cases.len() > IN_SHORT { p { "The first " (IN_SHORT) " of " (chapter.cases.len()) " cases." } }
     }
 }

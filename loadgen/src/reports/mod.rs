@@ -285,6 +285,19 @@ mod tests {
     }
 
     #[test]
+    fn several_series_are_listed_at_the_top() {
+        let page = page_of(|results| {
+            let mut other = results.comparisons[0].clone();
+            (other.started, other.commit) = ("2026-11-27T01:02:03Z".into(), Some("0123abc".into()));
+            results.comparisons.push(other);
+        });
+        assert!(page.contains("2 series, of 2026-11-26 06:30:00 UTC to 2026-11-27 01:02:03 UTC"));
+        let item = "<li><a href=\"#s1\">2026-11-27 01:02:03 UTC</a>, commit 0123abc: pair, fanout, idle; ";
+        assert!(page.contains(item) && page.contains("<h2 class=\"here\" id=\"s1\">Series 2 of 2: "));
+        assert!(!page_of(|_| {}).contains("series of its own"));
+    }
+
+    #[test]
     fn rounds_are_those_of_a_comparison_and_not_of_the_folder() {
         let said = |rounds: &[u32]| {
             let page = page_of(|results| {

@@ -87,12 +87,12 @@ fn latencies(run: &Run) -> String {
     }
     let names = PERCENTILES.iter().map(|(name, _)| *name).filter(|name| *name != "p99.99");
     let head: String = names.clone().map(|name| format!("{name:>10}")).collect();
-    let mut text = format!("  {:<26}{head}{:>12}\n", "latency, us", "max");
+    let mut text = format!("  {:<36}{head}{:>12}\n", "latency, us", "max");
     for latency in told {
-        let name = format!("{}, {}", short(&latency.of, 16), short(&latency.kind, 10));
+        let name = format!("{}, {}", short(&latency.of, 24), short(&latency.kind, 10));
         let at = |name| latency.percentiles_us.get(name).map_or("-".into(), |figure| us(*figure));
         let figures: String = names.clone().map(|name| format!("{:>10}", at(name))).collect();
-        text += &format!("  {name:<26}{figures}{:>12}\n", us(latency.max_us));
+        text += &format!("  {name:<36}{figures}{:>12}\n", us(latency.max_us));
     }
     text
 }
@@ -116,7 +116,7 @@ fn checked(run: &Run) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reports::synthetic::{case, realistic, run};
+    use crate::reports::synthetic::{case, latency, realistic, run};
 
     #[test]
     fn a_run_is_told_to_people() {
@@ -130,6 +130,16 @@ mod tests {
         assert!(told.contains("p99.9         max\n  delivery, response "), "{told}");
         assert!(told.ends_with("  checked: 6,000 sends, 6,000 deliveries, each once and in order\n"), "{told}");
         assert!(!told.contains("VOID"), "{told}");
+    }
+
+    #[test]
+    fn what_was_measured_is_named_in_full() {
+        let mut one = run("ringdove", case("mixed", &[]), 1);
+        one.latencies = ["delivery to the absent", "delivery in the storm"].map(|of| latency(of, "response")).to_vec();
+        let told = table(&one);
+        for name in ["\n  delivery to the absent, response  ", "\n  delivery in the storm, response  "] {
+            assert!(told.contains(name), "{told}");
+        }
     }
 
     #[test]
