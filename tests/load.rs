@@ -4,7 +4,7 @@
 mod broker;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use broker::{Broker, done, refused, serve};
@@ -246,6 +246,22 @@ fn children(parent: u32) -> Vec<PathBuf> {
     processes.filter(is_child).collect()
 }
 
+/// The relay that a loadgen has started, as soon as it is one.
+fn relay_of(loadgen: &mut Child) -> PathBuf {
+    // before that it is a copy of loadgen, and then one that is about to become the relay
+    let is_relay = |child: &PathBuf| {
+        let words = std::fs::read_to_string(child.join("cmdline")).unwrap_or_default();
+        words.contains("\0relay\0") && !words.contains("\0tether\0")
+    };
+    loop {
+        assert!(loadgen.try_wait().unwrap().is_none(), "it ended by itself");
+        if let Some(relay) = children(loadgen.id()).into_iter().find(is_relay) {
+            return relay;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
 /// Whoever ends loadgen ends the servers that it has started, and their folders are gone.
 #[test]
 fn a_signal_leaves_no_server_behind() {
@@ -254,21 +270,30 @@ fn a_signal_leaves_no_server_behind() {
         let mut command = loadgen(&["pair", "--system", "floor", "--start", "--duration", "30s", "--pairs", "2"]);
         command.args(["--server-core", "0", "--load-core", "0", "--folder"]).arg(folder.path());
         let mut loadgen = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let relay = loop {
-            assert!(loadgen.try_wait().unwrap().is_none(), "it ended by itself");
-            // before that it is still a copy of loadgen
-            let is_relay = |child: &PathBuf| {
-                std::fs::read_to_string(child.join("cmdline")).is_ok_and(|words| words.contains("\0relay\0"))
-            };
-            if let Some(relay) = children(loadgen.id()).into_iter().find(is_relay) {
-                break relay;
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        };
+        let relay = relay_of(&mut loadgen);
         kill_process(Pid::from_child(&loadgen), signal).unwrap();
         assert_eq!(loadgen.wait().unwrap().code(), Some(code));
         assert!(!relay.exists(), "the relay runs on");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "its folder is still there");
+    }
+}
+
+/// Also where loadgen cannot do anything about it.
+#[test]
+fn a_server_does_not_outlive_a_loadgen_that_is_killed() {
+    let folder = tempdir().unwrap();
+    let mut command = loadgen(&["pair", "--system", "floor", "--start", "--duration", "30s", "--pairs", "2"]);
+    command.args(["--server-core", "0", "--load-core", "0", "--folder"]).arg(folder.path());
+    let mut loadgen = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let relay = relay_of(&mut loadgen);
+    loadgen.kill().unwrap();
+    loadgen.wait().unwrap();
+    let begin = std::time::Instant::now();
+    // one that has ended stays until whoever is left as its parent looks
+    let runs = || std::fs::read_to_string(relay.join("stat")).is_ok_and(|stat| !stat.contains(") Z "));
+    while runs() {
+        assert!(begin.elapsed() < Duration::from_secs(20), "the relay runs on");
+        std::thread::sleep(Duration::from_millis(10));
     }
 }
 

@@ -57,6 +57,9 @@ pub enum Command {
     Report(ReportOptions),
     /// Run the relay that is the floor.
     Relay(RelayOptions),
+    /// Become a server that ends with the loadgen that starts it.
+    #[command(hide = true, name = crate::tether::NAME)]
+    Tether(TetherOptions),
 }
 
 /// What all runs share.
@@ -149,6 +152,7 @@ impl PlaceOptions {
             folder: self.folder.clone(),
             broker: self.broker.clone(),
             spin: self.server_spin,
+            tethers: true,
         }
     }
 }
@@ -450,6 +454,17 @@ pub struct RelayOptions {
     /// Write and sync this file once for each batch.
     #[arg(long, value_name = "FILE")]
     pub sync: Option<PathBuf>,
+}
+
+/// A server that ends with loadgen.
+#[derive(Debug, Args)]
+pub struct TetherOptions {
+    /// The process that starts it.
+    #[arg(long)]
+    pub parent: u32,
+    /// Its program, and what that is told.
+    #[arg(last = true, required = true)]
+    pub words: Vec<PathBuf>,
 }
 
 /// A number of people, pairs, groups or rounds.

@@ -245,6 +245,7 @@ mod tests {
                 folder: PathBuf::new(),
                 broker: PathBuf::new(),
                 spin: some,
+                tethers: false,
             },
         }
     }

@@ -25,6 +25,7 @@ mod soak;
 mod stamp;
 mod system;
 mod terminal;
+mod tether;
 mod verdict;
 mod ward;
 mod workload;
@@ -65,6 +66,7 @@ fn main() -> ExitCode {
         Command::Systems(place) => systems(&place),
         Command::Report(options) => report(&options.folder, options.markdown),
         Command::Relay(options) => relay(&options),
+        Command::Tether(options) => tether::become_program(options.parent, &options.words),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -10,6 +10,7 @@ use crate::process;
 pub use crate::said::version;
 use crate::said::{self, LINES};
 use crate::system::Target;
+use crate::tether;
 use crate::ward::{Started, Ward};
 
 /// What a start may take.
@@ -37,6 +38,8 @@ pub struct Place {
     pub broker: PathBuf,
     /// How long those that spin look for news before they sleep.
     pub spin: Duration,
+    /// Whether they end with this process whatever ends it: not where this is a test's program, which cannot start them so.
+    pub tethers: bool,
 }
 
 /// A server that runs. It ends when this is dropped.
@@ -60,12 +63,16 @@ impl Start {
     /// A program with a new folder.
     ///
     /// # Errors
-    /// The folder cannot be made.
+    /// There is no such program, or the folder cannot be made.
     pub fn new(program: &Path, place: &Place) -> Result<Self, String> {
+        if !program.is_file() {
+            return Err(format!("{}: there is no such program (of ringdove: say --broker PATH)", program.display()));
+        }
         let words = |error: std::io::Error| format!("{}: {error}", place.folder.display());
         let ward = Ward::new(&place.folder).map_err(words)?;
         let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(Self { command: Command::new(program), ward, settings: vec![name], patience: PATIENCE })
+        let command = if place.tethers { tether::tethered(program) } else { Command::new(program) };
+        Ok(Self { command, ward, settings: vec![name], patience: PATIENCE })
     }
 
     /// The folder.
@@ -232,7 +239,8 @@ mod tests {
 
     /// A server that does what this script says, in a folder in `place`.
     fn script(place: &Path, text: &str) -> Start {
-        let place = Place { cores: CORES, folder: place.to_owned(), broker: PathBuf::new(), spin: Duration::ZERO };
+        let (folder, broker) = (place.to_owned(), PathBuf::new());
+        let place = Place { cores: CORES, folder, broker, spin: Duration::ZERO, tethers: false };
         let mut start = Start::new(Path::new("/bin/sh"), &place).unwrap();
         start.place(&["-c", text]);
         start
