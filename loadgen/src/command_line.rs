@@ -106,7 +106,10 @@ pub struct Run {
 impl Run {
     /// How long.
     pub fn timing(&self) -> Timing {
-        Timing { warm_up: self.warmup, duration: self.duration, spin: self.spin, on_time: self.on_time }
+        // where it runs already nobody knows its core
+        let server_core = if self.start { self.place.place().cores.server_apart() } else { None };
+        let (warm_up, duration) = (self.warmup, self.duration);
+        Timing { warm_up, duration, spin: self.spin, on_time: self.on_time, server_core }
     }
 }
 

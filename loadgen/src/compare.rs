@@ -142,12 +142,14 @@ impl Plan {
             return (measure::failed(load, system, why.to_owned()), Vec::new());
         }
         std::thread::sleep(PAUSE);
-        let ((done, server), distance) = nearness.around(|| match system.start(&self.place) {
-            Ok(server) => (measure::measure(load, system, server.target(), self.timing), Some(server)),
-            Err(why) => (measure::failed(load, system, why), None),
-        });
-        let settings = server.map(|server| server.settings().to_vec()).unwrap_or_default();
-        (Done { run: Run { distance, ..done.run }, ..done }, settings)
+        nearness.wait();
+        match system.start(&self.place) {
+            Ok(server) => {
+                let done = measure::measure(load, system, server.target(), self.timing);
+                (done, server.settings().to_vec())
+            }
+            Err(why) => (measure::failed(load, system, why), Vec::new()),
+        }
     }
 }
 
@@ -189,8 +191,8 @@ mod tests {
 
     use super::*;
     use crate::measure::OnTime;
-    use crate::nearness::tests::{learned, seen};
-    use crate::results::Results;
+    use crate::nearness::tests::seen;
+    use crate::results::{Distance, Results};
     use crate::server::{Cores, Server};
     use crate::system::{Book, Cast, Target};
 
@@ -239,7 +241,7 @@ mod tests {
             systems: systems.to_vec(),
             rounds,
             attempts,
-            timing: Timing { warm_up: some, duration: some, spin: some, on_time: OnTime::P99 },
+            timing: Timing { warm_up: some, duration: some, spin: some, on_time: OnTime::P99, server_core: None },
             place: Place {
                 cores: Cores { server: 0, load: 0 },
                 folder: PathBuf::new(),
@@ -378,10 +380,15 @@ mod tests {
         assert_eq!(judged.into_inner(), [2, 4, 6]);
     }
 
-    /// A run that looks how far the cores are apart, before and after.
-    fn looking(load: &Load, system: &dyn System, nearness: &mut Nearness) -> (Done, Vec<String>) {
-        let (done, distance) = nearness.around(|| done(load, system, &[]));
-        (Done { run: Run { distance, ..done.run }, ..done }, Vec::new())
+    /// Runs in which the cores are so far apart, before and after, and from then on as in the last one.
+    fn apart(distances: &[[f64; 2]]) -> impl FnMut(&Load, &'static dyn System, &mut Nearness) -> (Done, Vec<String>) {
+        let (mut made, distances) = (0, distances.to_vec());
+        move |load, system, _| {
+            let [before_ns, after_ns] = distances[made.min(distances.len() - 1)].map(Some);
+            made += 1;
+            let done = done(load, system, &[]);
+            (Done { run: Run { distance: Distance { before_ns, after_ns }, ..done.run }, ..done }, Vec::new())
+        }
     }
 
     /// Connections, round, attempt and distance of each run, and whether it counts.
@@ -396,8 +403,9 @@ mod tests {
     #[test]
     fn a_run_in_which_the_cores_moved_apart_is_made_again() {
         let mut tell = |_: &Run| {};
-        let mut session = Session::with(learned(&[60.0, 62.0, 65.0, 400.0, 61.0]), None, &mut tell).unwrap();
-        let runs = &run(&plan(&[ONE], 1, 2), &mut session, &mut looking).runs;
+        let mut session = session(None, &mut tell);
+        let mut once = apart(&[[60.0, 62.0], [65.0, 400.0], [61.0, 61.0]]);
+        let runs = &run(&plan(&[ONE], 1, 2), &mut session, &mut once).runs;
         let meant =
             [("1", 1, 1, [60.0, 62.0], true), ("2", 1, 1, [65.0, 400.0], false), ("2", 1, 2, [61.0, 61.0], true)];
         assert_eq!(distances(runs), meant);
@@ -409,10 +417,9 @@ mod tests {
     fn rounds_that_were_made_far_apart_are_made_again() {
         let mut told = Vec::new();
         let mut tell = |run: &Run| told.push((run.round, run.attempt, run.void.is_empty()));
-        let far = [400.0; 6];
-        let near = [70.0];
-        let mut session = Session::with(learned(&[&far[..], &near].concat()), None, &mut tell).unwrap();
-        let runs = &run(&plan(&[ONE], 2, 2), &mut session, &mut looking).runs;
+        let (far, near) = ([400.0; 2], [70.0; 2]);
+        let mut session = session(None, &mut tell);
+        let runs = &run(&plan(&[ONE], 2, 2), &mut session, &mut apart(&[far, far, far, near])).runs;
         let meant = [
             ("1", 1, 1, [400.0, 400.0], false),
             ("2", 1, 1, [400.0, 400.0], false),
@@ -431,8 +438,8 @@ mod tests {
     #[test]
     fn rounds_that_were_made_far_apart_are_short_where_no_attempt_is_left() {
         let mut tell = |_: &Run| {};
-        let mut session = Session::with(learned(&[400.0, 400.0, 70.0]), None, &mut tell).unwrap();
-        let runs = &run(&plan(&[ONE], 1, 1), &mut session, &mut looking).runs;
+        let mut session = session(None, &mut tell);
+        let runs = &run(&plan(&[ONE], 1, 1), &mut session, &mut apart(&[[400.0; 2], [70.0; 2]])).runs;
         assert_eq!(distances(runs), [("1", 1, 1, [400.0, 400.0], false), ("2", 1, 1, [70.0, 70.0], true)]);
     }
 
@@ -440,12 +447,13 @@ mod tests {
     #[test]
     fn an_earlier_comparison_of_the_session_lacks_what_counts_no_more() {
         let mut tell = |_: &Run| {};
-        let mut session = Session::with(learned(&[400.0, 400.0, 400.0, 400.0, 70.0]), None, &mut tell).unwrap();
+        let mut session = session(None, &mut tell);
         let plan = plan(&[ONE], 1, 2);
-        run(&plan, &mut session, &mut looking);
-        run(&plan, &mut session, &mut looking);
+        let once: &mut Once<'_> = &mut apart(&[[400.0; 2], [400.0; 2], [70.0; 2]]);
+        run(&plan, &mut session, once);
+        run(&plan, &mut session, once);
         assert_eq!(session.comparisons[0].runs.iter().filter(|run| run.void.is_empty()).count(), 0);
-        assert_eq!(plan.go_on_by(&mut looking, &mut session, 0, &|_| Vec::new()), Ok(2));
-        assert_eq!(plan.go_on_by(&mut looking, &mut session, 1, &|_| Vec::new()), Ok(0));
+        assert_eq!(plan.go_on_by(once, &mut session, 0, &|_| Vec::new()), Ok(2));
+        assert_eq!(plan.go_on_by(once, &mut session, 1, &|_| Vec::new()), Ok(0));
     }
 }

@@ -114,6 +114,7 @@ impl CompareOptions {
                 duration: self.duration,
                 spin: Duration::from_secs(1),
                 on_time: self.on_time,
+                server_core: self.place.place().cores.server_apart(),
             },
             place: self.place.of_two_cores()?,
         })
@@ -248,6 +249,7 @@ impl GoalsOptions {
                 duration: self.duration,
                 spin: Duration::from_secs(1),
                 on_time: OnTime::P90,
+                server_core: place.cores.server_apart(),
             },
             place,
         };

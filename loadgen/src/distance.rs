@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
+use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use crate::process;
@@ -27,8 +28,16 @@ struct Ball(AtomicU64);
 /// What both threads share.
 struct Court {
     ball: Ball,
-    /// Whether whoever throws it back may stop.
+    /// Whether whoever throws it back may rest.
     over: AtomicBool,
+    /// Whether they may go.
+    closed: AtomicBool,
+}
+
+/// A thread on another core, which throws the ball back when it is asked to, and else sleeps.
+pub struct Partner {
+    court: Arc<Court>,
+    thread: Thread,
 }
 
 /// Nanoseconds that a cache line takes from one of these cores to the other and back, in about 10 ms. `None`: they are one core, there is no
@@ -37,27 +46,60 @@ pub fn round_trip_ns(cores: Cores) -> Option<f64> {
     if cores.server == cores.load {
         return None;
     }
-    let court = Arc::new(Court { ball: Ball(AtomicU64::new(0)), over: AtomicBool::new(false) });
     let (tell, told) = mpsc::channel();
-    let begin = Instant::now();
-    let on = |core, name: &str, act: Box<dyn FnOnce() + Send>| {
-        let thread = std::thread::Builder::new().name(name.into());
-        // nobody joins them: a thread that gets no time would hold loadgen up
-        thread.spawn(move || process::pin(core).is_ok().then(act)).is_ok()
-    };
-    let (there, here) = (court.clone(), court.clone());
-    let throw_back = Box::new(move || there.throw_back());
-    let throw = Box::new(move || {
+    let throw = move || {
+        process::pin(cores.load).ok()?;
         // nobody hears of it any more: it was too late
-        let _ = tell.send(here.best_block_ns(begin + PATIENCE));
-    });
-    let plays = on(cores.server, "returns", throw_back) && on(cores.load, "throws", throw);
-    let best = if plays { told.recv_timeout(PATIENCE).ok().flatten() } else { None };
-    court.over.store(true, Ordering::Relaxed);
-    best
+        let _ = tell.send(Partner::on(cores.server).and_then(|partner| partner.round_trip_ns()));
+        Some(())
+    };
+    // nobody joins it: a thread that gets no time would hold loadgen up
+    std::thread::Builder::new().name("throws".into()).spawn(throw).ok()?;
+    told.recv_timeout(2 * PATIENCE).ok().flatten()
+}
+
+impl Partner {
+    /// One on this core; `None`: the system has no thread left.
+    pub fn on(core: usize) -> Option<Self> {
+        let court = Arc::new(Court::default());
+        let other = court.clone();
+        let thread = std::thread::Builder::new().name("throws back".into());
+        let thread = thread.spawn(move || process::pin(core).is_ok().then(|| other.attend())).ok()?;
+        Some(Self { court, thread: thread.thread().clone() })
+    }
+
+    /// Nanoseconds that a cache line takes from the core of this thread to the partner's and back, in about 10 ms. `None`: there is no such core,
+    /// or other work left no time for it.
+    pub fn round_trip_ns(&self) -> Option<f64> {
+        self.court.over.store(false, Ordering::Relaxed);
+        self.thread.unpark();
+        let best = self.court.best_block_ns(Instant::now() + PATIENCE);
+        self.court.over.store(true, Ordering::Relaxed);
+        best
+    }
+}
+
+impl Drop for Partner {
+    fn drop(&mut self) {
+        self.court.closed.store(true, Ordering::Relaxed);
+        self.thread.unpark();
+    }
+}
+
+impl Default for Court {
+    fn default() -> Self {
+        Self { ball: Ball(AtomicU64::new(0)), over: AtomicBool::new(true), closed: AtomicBool::new(false) }
+    }
 }
 
 impl Court {
+    fn attend(&self) {
+        while !self.closed.load(Ordering::Relaxed) {
+            self.throw_back();
+            std::thread::park();
+        }
+    }
+
     fn throw_back(&self) {
         while !self.over.load(Ordering::Relaxed) {
             let ball = self.ball.0.load(Ordering::Relaxed);
@@ -69,7 +111,7 @@ impl Court {
 
     /// The mean of the shortest block, in nanoseconds; `None`: none was over in time.
     fn best_block_ns(&self, until: Instant) -> Option<f64> {
-        let mut ball = 0;
+        let mut ball = self.ball.0.load(Ordering::Relaxed).next_multiple_of(2);
         // the other thread has to be there before anything is measured
         self.throw(&mut ball, until)?;
         let end = (Instant::now() + GAME).min(until);
@@ -133,19 +175,33 @@ mod tests {
     /// With nobody who throws it back, there is an end all the same.
     #[test]
     fn a_ball_that_does_not_come_back_is_given_up() {
-        let court = Court { ball: Ball(AtomicU64::new(0)), over: AtomicBool::new(false) };
+        let court = Court::default();
         assert_eq!(court.best_block_ns(Instant::now()), None);
     }
 
     #[test]
-    fn a_ball_comes_back() {
-        let court = Arc::new(Court { ball: Ball(AtomicU64::new(0)), over: AtomicBool::new(false) });
+    fn a_ball_comes_back_as_often_as_it_is_thrown() {
+        let court = Arc::new(Court::default());
         let other = court.clone();
+        court.over.store(false, Ordering::Relaxed);
         let thread = std::thread::spawn(move || other.throw_back());
         // an hour: a machine that runs tests has other work
-        let best = court.best_block_ns(Instant::now() + Duration::from_secs(3_600));
+        let until = Instant::now() + Duration::from_secs(3_600);
+        for _ in 0..2 {
+            assert!(court.best_block_ns(until).is_some_and(|ns| ns > 0.0));
+        }
         court.over.store(true, Ordering::Relaxed);
         thread.join().unwrap();
-        assert!(best.is_some_and(|ns| ns > 0.0));
+    }
+
+    /// The thread that throws back ends with whoever asked for it.
+    #[test]
+    fn a_partner_goes_home() {
+        let partner = Partner::on(0).unwrap();
+        let court = Arc::downgrade(&partner.court);
+        drop(partner);
+        while court.strong_count() > 0 {
+            std::thread::yield_now();
+        }
     }
 }

@@ -6,10 +6,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 use mio::{Events, Poll, Token};
 
 use crate::crew::{Crew, Presence};
+use crate::distance::Partner;
 use crate::latency::Named;
 use crate::measure::OnTime;
 use crate::process;
-use crate::results::Checked;
+use crate::results::{Checked, Distance};
 use crate::system::{Book, Heard, Target};
 use crate::workload::{Clock, Workload};
 
@@ -28,6 +29,10 @@ const AT_ONCE: usize = 100;
 /// Intervals in which latencies are kept: so many over a run, none shorter than the second.
 const INTERVALS: u32 = 60;
 const SHORTEST: Duration = Duration::from_millis(50);
+
+/// The load goes on so long between what is measured and a look at the distance of the cores, for which it stands still for some 10 ms: what
+/// that leads to is part of no figure.
+const AFTERMATH: Duration = Duration::from_millis(50);
 
 /// How often the progress bar is told: it reads the clock each time.
 const SHOWN_EVERY: Duration = Duration::from_millis(100);
@@ -49,6 +54,8 @@ pub struct Timing {
     pub spin: Duration,
     /// Up to where the load itself has to be on time.
     pub on_time: OnTime,
+    /// The core of the server, if it is to be known how far that is apart from the load's.
+    pub server_core: Option<usize>,
 }
 
 /// Somebody who looks on while a load runs.
@@ -81,6 +88,8 @@ pub struct Measured {
     pub whole: Duration,
     /// The server's memory at the end of measuring.
     pub memory: Option<process::Memory>,
+    /// How far the cores were apart, while both had work.
+    pub distance: Distance,
     /// How often somebody had to sync.
     pub syncs: u64,
     /// People who were connected at its end.
@@ -198,9 +207,19 @@ impl Fleet {
         let mut from: Option<Mark> = None;
         let mut to: Option<(Mark, Option<process::Memory>)> = None;
         let mut cut = interval;
+        let partner = timing.server_core.and_then(Partner::on);
+        let look = || partner.as_ref().and_then(Partner::round_trip_ns);
+        let aftermath_ns = if partner.is_some() { AFTERMATH.as_nanos() as u64 } else { 0 };
+        let mut distance = Distance::default();
+        // when it was looked before what is measured, and when the load was stopped behind it
+        let (mut looked_ns, mut stopped_ns): (Option<u64>, Option<u64>) = (None, None);
         let missing = loop {
             match (&from, &to) {
-                (None, _) if self.now_ns >= timing.warm_up.as_nanos() as u64 => {
+                (None, _) if looked_ns.is_none() && self.now_ns >= timing.warm_up.as_nanos() as u64 => {
+                    distance.before_ns = look();
+                    looked_ns = Some(self.clock.now_ns());
+                }
+                (None, _) if looked_ns.is_some_and(|looked_ns| self.now_ns >= looked_ns + aftermath_ns) => {
                     from = Some(self.mark(workload, server)?);
                     workload.measure(true, self.clock.now_ns());
                 }
@@ -209,7 +228,6 @@ impl Fleet {
                     if measured >= timing.duration && !workload.is_amid() {
                         to = Some((self.mark(workload, server)?, server.map(process::memory).transpose()?));
                         workload.measure(false, self.clock.now_ns());
-                        workload.stop();
                         cut_all(workload, measured);
                     } else if measured >= cut {
                         cut_all(workload, measured);
@@ -217,13 +235,21 @@ impl Fleet {
                         bar.suspend(|| (watch.look)(workload, measured))?;
                     }
                 }
-                (_, Some((end, _))) => {
-                    let missing = workload.missing();
-                    let waited = Duration::from_nanos(self.now_ns.saturating_sub(end.at_ns));
-                    if missing.is_none() || waited > PATIENCE {
-                        break missing;
+                (_, Some((end, _))) => match stopped_ns {
+                    None if self.now_ns >= end.at_ns + aftermath_ns => {
+                        distance.after_ns = look();
+                        workload.stop();
+                        stopped_ns = Some(self.clock.now_ns());
                     }
-                }
+                    None => {}
+                    Some(stopped_ns) => {
+                        let missing = workload.missing();
+                        let waited = Duration::from_nanos(self.now_ns.saturating_sub(stopped_ns));
+                        if missing.is_none() || waited > PATIENCE {
+                            break missing;
+                        }
+                    }
+                },
                 _ => {}
             }
             if self.now_ns - acknowledged_ns >= ACK_EVERY.as_nanos() as u64 {
@@ -253,6 +279,7 @@ impl Fleet {
             others: process::OtherClocks::read(server)?.since(before),
             whole: began.elapsed(),
             memory,
+            distance,
             syncs: self.crew.syncs(),
             present: self.crew.present() as u64,
             missing,

@@ -93,8 +93,8 @@ fn run(run: &Run, load: &Load) -> Result<(), String> {
 /// A mixed load for hours.
 fn soak(options: &SoakOptions) -> Result<(), String> {
     let (run, load) = (&options.run, options.load());
-    let timing = run.timing();
     // what is seen at the begin and the end of some hours says nothing about them
+    let timing = fleet::Timing { server_core: None, ..run.timing() };
     run_on(run, Nearness::unknown(), |target| {
         let times = (options.every, timing.duration);
         let soak = Soak::new(run.system, target, run.place.place(), times, &load);
@@ -118,17 +118,14 @@ fn run_on(run: &Run, nearness: Nearness, measure: impl FnOnce(&Target) -> Done) 
     if done.run.void.is_empty() { Ok(()) } else { Err("this run counts for nothing".into()) }
 }
 
-/// Starts a server, does something with it, and looks before and after how far its core is apart from the load's.
+/// Starts a server as soon as its core is near the load's, does something with it, and judges whether the cores stayed near.
 fn started(run: &Run, mut nearness: Nearness, measure: impl FnOnce(&Target) -> Done) -> Result<Done, String> {
     let place = run.place.place();
-    let (made, distance) = nearness.around(|| -> Result<_, String> {
-        let server = run.system.start(&place)?;
-        Ok((measure(server.target()), server))
-    });
-    // the server ends behind the second look
-    let (mut done, _server) = made?;
-    done.run.distance = distance;
-    done.run.void.extend(nearness.judge(distance));
+    nearness.wait();
+    let server = run.system.start(&place)?;
+    let mut done = measure(server.target());
+    nearness.note(done.run.distance);
+    done.run.void.extend(nearness.judge(done.run.distance));
     Ok(done)
 }
 

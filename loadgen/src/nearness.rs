@@ -47,11 +47,22 @@ impl Nearness {
         Self { look, nearest_ns: None, learned: false }
     }
 
-    /// Waits until the cores are near, for twenty seconds at most, makes a run, and looks again.
-    pub fn around<T>(&mut self, make: impl FnOnce() -> T) -> (T, Distance) {
-        let before_ns = self.wait();
-        let made = make();
-        (made, Distance { before_ns, after_ns: self.look(Duration::ZERO) })
+    /// Waits until the cores are near, for twenty seconds at most. At the begin it learns what near is.
+    pub fn wait(&mut self) {
+        self.learn();
+        let mut seen = self.look(Duration::ZERO);
+        for _ in 1..WAITING {
+            if !self.is_far(seen) {
+                break;
+            }
+            seen = self.look(NAP);
+        }
+    }
+
+    /// Takes note of how far the cores were apart in a run: they may never have been nearer.
+    pub fn note(&mut self, distance: Distance) {
+        let seen = distance.readings().chain(self.nearest_ns);
+        self.nearest_ns = seen.reduce(f64::min);
     }
 
     /// Why a run at this distance counts for nothing, as far as is known by now.
@@ -77,18 +88,6 @@ impl Nearness {
         void
     }
 
-    fn wait(&mut self) -> Option<f64> {
-        self.learn();
-        let mut seen = self.look(Duration::ZERO);
-        for _ in 1..WAITING {
-            if !self.is_far(seen) {
-                break;
-            }
-            seen = self.look(NAP);
-        }
-        seen
-    }
-
     /// Looks for three seconds what near is; less where the cores come near meanwhile, or where nothing can be known.
     fn learn(&mut self) {
         if std::mem::replace(&mut self.learned, true) {
@@ -106,10 +105,7 @@ impl Nearness {
 
     fn look(&mut self, nap: Duration) -> Option<f64> {
         let seen = (self.look)(nap);
-        self.nearest_ns = match (self.nearest_ns, seen) {
-            (Some(nearest_ns), Some(seen_ns)) => Some(nearest_ns.min(seen_ns)),
-            (nearest, seen) => nearest.or(seen),
-        };
+        self.note(Distance { before_ns: seen, after_ns: None });
         seen
     }
 
@@ -132,12 +128,7 @@ pub mod tests {
         counted(readings).0
     }
 
-    /// The same for one who has learned what near is.
-    pub fn learned(readings: &[f64]) -> Nearness {
-        let readings: Vec<_> = readings.iter().copied().map(Some).collect();
-        Nearness { learned: true, ..seen(&readings) }
-    }
-
+    /// The same, and how often it was looked.
     fn counted(readings: &[Option<f64>]) -> (Nearness, Rc<Cell<usize>>) {
         let looks = Rc::new(Cell::new(0));
         let (count, readings) = (looks.clone(), readings.to_vec());
@@ -148,68 +139,67 @@ pub mod tests {
         (Nearness::seen_by(Box::new(look)), looks)
     }
 
-    fn around(nearness: &mut Nearness) -> (Option<f64>, Option<f64>) {
-        let ((), distance) = nearness.around(|| {});
-        (distance.before_ns, distance.after_ns)
+    fn ns(before_ns: f64, after_ns: f64) -> Distance {
+        Distance { before_ns: Some(before_ns), after_ns: Some(after_ns) }
     }
 
     #[test]
     fn cores_that_are_always_equally_far_void_nothing() {
         let (mut nearness, looks) = counted(&[Some(400.0)]);
-        let distance = nearness.around(|| {}).1;
-        assert_eq!((distance.before_ns, distance.after_ns), (Some(400.0), Some(400.0)));
-        assert_eq!(nearness.judge(distance), None);
-        assert_eq!(looks.get(), LEARNING as usize + 2, "three seconds of learning, once before and once after");
-        assert_eq!(around(&mut nearness), (Some(400.0), Some(400.0)));
-        assert_eq!(looks.get(), LEARNING as usize + 4, "it is learned once");
+        nearness.wait();
+        assert_eq!(looks.get(), LEARNING as usize + 1, "three seconds of learning, and once");
+        nearness.wait();
+        assert_eq!(looks.get(), LEARNING as usize + 2, "it is learned once");
+        nearness.note(ns(410.0, 390.0));
+        assert_eq!(nearness.judge(ns(410.0, 390.0)), None);
     }
 
     #[test]
     fn whoever_has_seen_both_has_learned_enough() {
         let (mut nearness, looks) = counted(&[Some(400.0), Some(390.0), Some(60.0)]);
-        around(&mut nearness);
-        assert_eq!(looks.get(), 5);
+        nearness.wait();
+        assert_eq!(looks.get(), 4);
     }
 
     #[test]
     fn what_cannot_be_known_is_not_waited_for() {
         let (mut nearness, looks) = counted(&[None]);
-        assert_eq!(around(&mut nearness), (None, None));
-        assert_eq!((looks.get(), nearness.judge(Distance::default())), (3, None));
+        nearness.wait();
+        assert_eq!((looks.get(), nearness.judge(Distance::default())), (2, None));
+        assert_eq!(nearness.judge(ns(400.0, 60.0)), None, "what near is was never seen");
         let (mut nearness, looks) = counted(&[Some(400.0), Some(60.0), None, Some(60.0)]);
-        assert_eq!((around(&mut nearness), looks.get()), ((None, Some(60.0)), 4));
+        nearness.wait();
+        assert_eq!(looks.get(), 3);
     }
 
     #[test]
     fn a_run_waits_until_the_cores_are_near() {
         let naps = Rc::new(RefCell::new(Vec::new()));
-        let (noted, mut readings) = (naps.clone(), [60.0, 300.0, 300.0, 151.0, 150.0, 70.0].into_iter());
+        let (noted, mut readings) = (naps.clone(), [60.0, 300.0, 300.0, 151.0, 150.0].into_iter());
         let look = move |nap| {
             noted.borrow_mut().push(nap);
             readings.next()
         };
         let mut nearness = Nearness { nearest_ns: Some(60.0), learned: true, ..Nearness::seen_by(Box::new(look)) };
-        assert_eq!(around(&mut nearness), (Some(60.0), Some(300.0)));
-        assert_eq!(around(&mut nearness), (Some(150.0), Some(70.0)));
-        assert_eq!(*naps.borrow(), [Duration::ZERO, Duration::ZERO, Duration::ZERO, NAP, NAP, Duration::ZERO]);
+        nearness.wait();
+        nearness.wait();
+        assert_eq!(*naps.borrow(), [Duration::ZERO, Duration::ZERO, NAP, NAP, NAP]);
     }
 
     #[test]
     fn nobody_waits_for_ever() {
         let (mut nearness, looks) = counted(&[Some(300.0)]);
         (nearness.nearest_ns, nearness.learned) = (Some(60.0), true);
-        assert_eq!(around(&mut nearness), (Some(300.0), Some(300.0)));
-        assert_eq!(looks.get(), WAITING as usize + 1);
-        let most = (NAP + Duration::from_millis(10)) * WAITING;
-        assert!(
-            most <= Duration::from_secs(20) && (NAP + Duration::from_millis(10)) * LEARNING >= Duration::from_secs(3)
-        );
+        nearness.wait();
+        assert_eq!(looks.get(), WAITING as usize);
+        let look = NAP + Duration::from_millis(10);
+        assert!(look * WAITING <= Duration::from_secs(20) && look * LEARNING >= Duration::from_secs(3));
     }
 
     #[test]
-    fn a_run_before_or_after_which_the_cores_were_apart_counts_for_nothing() {
-        let mut nearness = learned(&[64.0]);
-        around(&mut nearness);
+    fn a_run_in_which_the_cores_were_apart_counts_for_nothing() {
+        let mut nearness = seen(&[None]);
+        nearness.note(ns(70.0, 64.0));
         let judge = |before_ns, after_ns| nearness.judge(Distance { before_ns, after_ns });
         let why = "the host had moved the cores apart: a cache line took 327 ns from one to the other and back, 64 when they were near";
         assert_eq!(judge(Some(327.0), Some(64.0)).as_deref(), Some(why));
@@ -220,18 +210,17 @@ pub mod tests {
 
     #[test]
     fn what_was_made_far_apart_counts_no_more_once_the_cores_were_near() {
-        let mut nearness = learned(&[400.0, 400.0, 400.0, 390.0, 64.0]);
-        let mut runs: Vec<Run> = (1..=2)
-            .map(|round| Run { distance: nearness.around(|| {}).1, ..run("ringdove", case("pair", &[]), round) })
-            .collect();
+        let mut nearness = seen(&[Some(64.0)]);
+        let of = |round, distance| Run { distance, ..run("ringdove", case("pair", &[]), round) };
+        let mut runs = vec![of(1, ns(400.0, 390.0)), of(2, ns(380.0, 400.0)), of(3, Distance::default())];
         runs.push(Run { void: vec!["late".into()], ..runs[0].clone() });
-        runs.push(Run { distance: Distance::default(), ..runs[0].clone() });
+        runs.iter().for_each(|run| nearness.note(run.distance));
         assert!(nearness.reconsider(&mut runs).is_empty());
-        nearness.look(Duration::ZERO);
+        nearness.wait();
         let void = nearness.reconsider(&mut runs);
         assert_eq!(void.iter().map(|run| run.round).collect::<Vec<_>>(), [1, 2]);
         assert!(void[0].void[0].contains("400 ns") && void[0].void[0].contains("64 when"), "{:?}", void[0].void);
-        assert_eq!((runs[2].void.len(), runs[3].void.len()), (1, 0), "what was void, and what nobody measured");
+        assert_eq!((runs[2].void.len(), runs[3].void.len()), (0, 1), "what nobody measured, and what was void");
         assert!(nearness.reconsider(&mut runs).is_empty(), "it is said once");
     }
 }

@@ -142,13 +142,13 @@ pub struct Run {
     pub figures: BTreeMap<String, f64>,
 }
 
-/// How far the cores of server and load were apart: what a cache line took from one to the other and back.
+/// How far the cores of server and load were apart while both had work: what a cache line took from one to the other and back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Distance {
-    /// Before the server was started, in nanoseconds.
+    /// Right before what is measured, in nanoseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before_ns: Option<f64>,
-    /// When the load was over, in nanoseconds.
+    /// Right behind it, in nanoseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after_ns: Option<f64>,
 }

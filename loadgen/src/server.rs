@@ -27,6 +27,13 @@ pub struct Cores {
     pub load: usize,
 }
 
+impl Cores {
+    /// The server's, if it is another one than the load's.
+    pub fn server_apart(self) -> Option<usize> {
+        Some(self.server).filter(|server| *server != self.load)
+    }
+}
+
 /// Where servers are started.
 #[derive(Clone, Debug)]
 pub struct Place {

@@ -42,6 +42,7 @@ impl<'a> Session<'a> {
     /// It cannot be kept.
     pub fn take(&mut self, place: usize, done: Done, round: u32, attempt: u32) -> Result<(), String> {
         let mut run = Run { round, attempt, ..done.run };
+        self.nearness.note(run.distance);
         run.void.extend(self.nearness.judge(run.distance));
         if let Some(archive) = &self.archive {
             archive.keep(&mut run, &done.latencies, done.measured_from)?;

@@ -15,7 +15,7 @@ pub fn words(chapter: &Chapter<'_>) -> Option<String> {
         some => format!(" Of {} of these runs it is not known.", whole(some as f64)),
     };
     Some(format!(
-        "Before and after the runs that count, a cache line took {} to {} ns from one core to the other and back.{unknown}",
+        "In the runs that count, right before and behind what was measured, a cache line took {} to {} ns from one core to the other and back.{unknown}",
         whole(range.least),
         whole(range.most)
     ))
@@ -42,8 +42,7 @@ mod tests {
     #[test]
     fn the_range_is_that_of_all_runs_that_count() {
         let (some, none) = (|ns| Some(ns), None);
-        let range =
-            "Before and after the runs that count, a cache line took 58 to 90 ns from one core to the other and back.";
+        let range = "In the runs that count, right before and behind what was measured, a cache line took 58 to 90 ns from one core to the other and back.";
         let all = [(some(58.0), some(70.0), true), (some(90.0), none, true), (some(20.0), some(400.0), false)];
         assert_eq!(said(&all).as_deref(), Some(range));
         let unknown = said(&[all[0], all[1], (none, none, true)]);
