@@ -1,4 +1,4 @@
-//! The folder of comparisons while one is added to it: `run.json`, the files of latencies beside it, and the lock on both.
+//! The folder of comparisons while some are added to it: `run.json`, the files of latencies beside it, and the lock on both.
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -36,6 +36,9 @@ impl Archive {
     pub fn open(folder: &Path) -> Result<Self, String> {
         let path = folder.join(LOCK);
         let words = |error: std::io::Error| format!("{}: {error}", path.display());
+        if folder.exists() && !folder.is_dir() {
+            return Err(format!("{} is a file, and results are kept in a folder: say another --out", folder.display()));
+        }
         std::fs::create_dir_all(folder).map_err(words)?;
         let lock = File::create(&path).map_err(words)?;
         match lock.try_lock() {
@@ -61,13 +64,13 @@ impl Archive {
         Ok(())
     }
 
-    /// Writes all comparisons that were there before, and this one as it is by now.
+    /// Writes all comparisons that were there before, and these as they are by now.
     ///
     /// # Errors
     /// They cannot be written.
-    pub fn save(&mut self, comparison: &Comparison) -> Result<(), String> {
+    pub fn save(&mut self, added: &[Comparison]) -> Result<(), String> {
         self.results.comparisons.truncate(self.before);
-        self.results.comparisons.push(comparison.clone());
+        self.results.comparisons.extend_from_slice(added);
         self.results.save(&self.folder).map(drop)
     }
 }
@@ -75,6 +78,15 @@ impl Archive {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_is_no_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("out");
+        std::fs::write(&file, "").unwrap();
+        let why = Archive::open(&file).err().unwrap();
+        assert!(why.ends_with("out is a file, and results are kept in a folder: say another --out"), "{why}");
+    }
 
     #[test]
     fn a_folder_has_one_writer_at_a_time() {

@@ -57,6 +57,9 @@ pub enum Command {
     Report(ReportOptions),
     /// Run the relay that is the floor.
     Relay(RelayOptions),
+    /// Become a server that ends with the loadgen that starts it.
+    #[command(hide = true, name = crate::tether::NAME)]
+    Tether(TetherOptions),
 }
 
 /// What all runs share.
@@ -103,7 +106,10 @@ pub struct Run {
 impl Run {
     /// How long.
     pub fn timing(&self) -> Timing {
-        Timing { warm_up: self.warmup, duration: self.duration, spin: self.spin, on_time: self.on_time }
+        // where it runs already nobody knows its core
+        let server_core = if self.start { self.place.place().cores.server_apart() } else { None };
+        let (warm_up, duration) = (self.warmup, self.duration);
+        Timing { warm_up, duration, spin: self.spin, on_time: self.on_time, server_core }
     }
 }
 
@@ -128,6 +134,20 @@ pub struct PlaceOptions {
 }
 
 impl PlaceOptions {
+    /// Where, with a core for the server and another one for the load.
+    ///
+    /// # Errors
+    /// They are the same.
+    pub fn of_two_cores(&self) -> Result<Place, String> {
+        if self.server_core == self.load_core {
+            let core = self.server_core;
+            return Err(format!(
+                "on core {core} server and load would wait for each other, and nothing could be compared: say another --server-core or --load-core"
+            ));
+        }
+        Ok(self.place())
+    }
+
     /// Where.
     pub fn place(&self) -> Place {
         Place {
@@ -135,6 +155,7 @@ impl PlaceOptions {
             folder: self.folder.clone(),
             broker: self.broker.clone(),
             spin: self.server_spin,
+            tethers: true,
         }
     }
 }
@@ -436,6 +457,17 @@ pub struct RelayOptions {
     /// Write and sync this file once for each batch.
     #[arg(long, value_name = "FILE")]
     pub sync: Option<PathBuf>,
+}
+
+/// A server that ends with loadgen.
+#[derive(Debug, Args)]
+pub struct TetherOptions {
+    /// The process that starts it.
+    #[arg(long)]
+    pub parent: u32,
+    /// Its program, and what that is told.
+    #[arg(last = true, required = true)]
+    pub words: Vec<PathBuf>,
 }
 
 /// A number of people, pairs, groups or rounds.

@@ -1,15 +1,16 @@
 //! Systems side by side: every case on every system in every round, in turns, so that what the machine does meanwhile meets all of them.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use crate::archive::Archive;
 use crate::fleet::Timing;
 use crate::load::Load;
 use crate::machine;
 use crate::measure::{self, Done};
+use crate::nearness::Nearness;
 use crate::results::{Comparison, Run, SystemFacts, Verdict};
 use crate::server::Place;
+use crate::session::Session;
 use crate::system::System;
 
 /// What is compared, and how.
@@ -26,37 +27,29 @@ pub struct Plan {
     pub timing: Timing,
     /// Where servers are started.
     pub place: Place,
-    /// Where results are kept; `None`: nowhere.
-    pub out: Option<PathBuf>,
 }
 
 /// Between the end of a server and the start of the next: what it dirtied goes to disk.
 const PAUSE: Duration = Duration::from_millis(300);
 
 /// Makes one run of this load on this system: what came out, and the settings of its server.
-type Once<'a> = dyn FnMut(&Load, &'static dyn System) -> (Done, Vec<String>) + 'a;
+type Once<'a> = dyn FnMut(&Load, &'static dyn System, &mut Nearness) -> (Done, Vec<String>) + 'a;
+
+/// A run that has to be made.
+struct Turn<'a> {
+    round: u32,
+    load: &'a Load,
+    /// The system's, in the plan.
+    place: usize,
+    attempt: u32,
+}
 
 impl Plan {
-    /// Runs it. Each run is kept and told as soon as it is over, and what `judge` makes of all of them is kept after each round.
+    /// The comparison, without any run.
     ///
     /// # Errors
-    /// A system is not on this machine, another loadgen writes into the folder, or the results cannot be kept.
-    pub fn run(
-        &self,
-        tell: &mut dyn FnMut(&Run),
-        judge: &dyn Fn(&Comparison) -> Vec<Verdict>,
-    ) -> Result<Comparison, String> {
-        self.run_by(&mut |load, system| self.once(load, system), tell, judge)
-    }
-
-    /// The same, each run made by `once`.
-    fn run_by(
-        &self,
-        once: &mut Once<'_>,
-        tell: &mut dyn FnMut(&Run),
-        judge: &dyn Fn(&Comparison) -> Vec<Verdict>,
-    ) -> Result<Comparison, String> {
-        let mut archive = self.out.as_deref().map(Archive::open).transpose()?;
+    /// A system is not on this machine.
+    pub fn comparison(&self) -> Result<Comparison, String> {
         let mut systems = Vec::new();
         for system in &self.systems {
             systems.push(SystemFacts {
@@ -66,7 +59,7 @@ impl Plan {
                 settings: Vec::new(),
             });
         }
-        let mut comparison = Comparison {
+        Ok(Comparison {
             started: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
             command: command(),
             loadgen: env!("CARGO_PKG_VERSION").to_owned(),
@@ -79,58 +72,94 @@ impl Plan {
             on_time: Some(self.timing.on_time.name().to_owned()),
             runs: Vec::new(),
             verdicts: Vec::new(),
-        };
+        })
+    }
+
+    /// Makes all runs that the session's comparison at `place` lacks, also those that had counted once. Each is kept and told as soon as it is
+    /// over, and what `judge` makes of all of them is kept after each round. Returns how many runs were made.
+    ///
+    /// # Errors
+    /// The results cannot be kept.
+    pub fn go_on(
+        &self,
+        session: &mut Session<'_>,
+        place: usize,
+        judge: &dyn Fn(&Comparison) -> Vec<Verdict>,
+    ) -> Result<usize, String> {
+        self.go_on_by(&mut |load, system, nearness| self.once(load, system, nearness), session, place, judge)
+    }
+
+    /// The same, each run made by `once`.
+    fn go_on_by(
+        &self,
+        once: &mut Once<'_>,
+        session: &mut Session<'_>,
+        place: usize,
+        judge: &dyn Fn(&Comparison) -> Vec<Verdict>,
+    ) -> Result<usize, String> {
+        let mut made = 0;
+        let mut next = self.next(&session.comparisons[place].runs);
+        while let Some(turn) = next {
+            let (done, settings) = once(turn.load, self.systems[turn.place], &mut session.nearness);
+            // a run that did not start has none: those of an earlier one stay
+            if !settings.is_empty() {
+                session.comparisons[place].systems[turn.place].settings = settings;
+            }
+            session.take(place, done, turn.round, turn.attempt)?;
+            made += 1;
+            next = self.next(&session.comparisons[place].runs);
+            if next.as_ref().is_some_and(|next| next.round != turn.round) {
+                judge_and_save(session, place, judge)?;
+            }
+        }
+        judge_and_save(session, place, judge)?;
+        Ok(made)
+    }
+
+    /// The first run of the first round that lacks one: of each system under each load one has to count, and it is tried `attempts` times.
+    fn next<'a>(&'a self, runs: &[Run]) -> Option<Turn<'a>> {
         for round in 1..=self.rounds {
             for load in &self.loads {
+                let case = load.case();
                 for place in turns(self.systems.len(), round) {
                     let system = self.systems[place];
+                    let tried = |run: &&Run| run.round == round && run.system == system.name() && run.case == case;
                     // what a system cannot do it cannot do the next time either
                     let attempts = if load.suits(system).is_ok() { self.attempts } else { 1 };
-                    for attempt in 1..=attempts {
-                        let (done, settings) = once(load, system);
-                        // a run that did not start has none: those of an earlier one stay
-                        if !settings.is_empty() {
-                            comparison.systems[place].settings = settings;
-                        }
-                        let mut run = Run { round, attempt, ..done.run };
-                        if let Some(archive) = &archive {
-                            archive.keep(&mut run, &done.latencies, done.measured_from)?;
-                        }
-                        let counts = run.void.is_empty();
-                        comparison.runs.push(run.clone());
-                        // whatever ends loadgen now, this run is kept
-                        if let Some(archive) = &mut archive {
-                            archive.save(&comparison)?;
-                        }
-                        tell(&run);
-                        if counts {
-                            break;
-                        }
+                    let attempt = runs.iter().filter(tried).count() as u32 + 1;
+                    if attempt <= attempts && !runs.iter().filter(tried).any(|run| run.void.is_empty()) {
+                        return Some(Turn { round, load, place, attempt });
                     }
                 }
             }
-            comparison.verdicts = judge(&comparison);
-            if let Some(archive) = &mut archive {
-                archive.save(&comparison)?;
-            }
         }
-        Ok(comparison)
+        None
     }
 
     /// One run on a server of its own.
-    fn once(&self, load: &Load, system: &dyn System) -> (Done, Vec<String>) {
+    fn once(&self, load: &Load, system: &dyn System, nearness: &mut Nearness) -> (Done, Vec<String>) {
+        if let Err(why) = load.suits(system) {
+            return (measure::failed(load, system, why.to_owned()), Vec::new());
+        }
         std::thread::sleep(PAUSE);
-        match load.suits(system).map_err(str::to_owned).and_then(|()| system.start(&self.place)) {
+        nearness.wait();
+        match system.start(&self.place) {
             Ok(server) => {
                 let done = measure::measure(load, system, server.target(), self.timing);
                 (done, server.settings().to_vec())
             }
-            Err(why) => {
-                let run = Run { void: vec![why], ..measure::empty(load, system) };
-                (Done { run, latencies: Vec::new(), measured_from: SystemTime::now() }, Vec::new())
-            }
+            Err(why) => (measure::failed(load, system, why), Vec::new()),
         }
     }
+}
+
+fn judge_and_save(
+    session: &mut Session<'_>,
+    place: usize,
+    judge: &dyn Fn(&Comparison) -> Vec<Verdict>,
+) -> Result<(), String> {
+    session.comparisons[place].verdicts = judge(&session.comparisons[place]);
+    session.save()
 }
 
 /// The places of all systems as they take turns in a round, which is counted from 1: who goes first changes from round to round.
@@ -158,9 +187,12 @@ fn command() -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
     use crate::measure::OnTime;
-    use crate::results::Results;
+    use crate::nearness::tests::seen;
+    use crate::results::{Distance, Results};
     use crate::server::{Cores, Server};
     use crate::system::{Book, Cast, Target};
 
@@ -209,15 +241,28 @@ mod tests {
             systems: systems.to_vec(),
             rounds,
             attempts,
-            timing: Timing { warm_up: some, duration: some, spin: some, on_time: OnTime::P99 },
+            timing: Timing { warm_up: some, duration: some, spin: some, on_time: OnTime::P99, server_core: None },
             place: Place {
                 cores: Cores { server: 0, load: 0 },
                 folder: PathBuf::new(),
                 broker: PathBuf::new(),
                 spin: some,
+                tethers: false,
             },
-            out: None,
         }
+    }
+
+    /// A session of cores of which nothing is known.
+    fn session<'a>(out: Option<&Path>, tell: &'a mut dyn FnMut(&Run)) -> Session<'a> {
+        Session::with(seen(&[None]), out, tell).unwrap()
+    }
+
+    /// Makes the runs of one comparison more.
+    fn run<'a>(plan: &Plan, session: &'a mut Session<'_>, once: &mut Once<'_>) -> &'a Comparison {
+        let place = session.comparisons.len();
+        session.comparisons.push(plan.comparison().unwrap());
+        plan.go_on_by(once, session, place, &|_| Vec::new()).unwrap();
+        &session.comparisons[place]
     }
 
     fn done(load: &Load, system: &dyn System, void: &[&str]) -> Done {
@@ -234,12 +279,10 @@ mod tests {
     #[test]
     fn whoever_goes_first_in_a_round_goes_last_in_the_next() {
         let mut told = Vec::new();
-        let comparison = plan(&[ONE, TWO, THREE], 4, 3).run_by(
-            &mut |load, system| (done(load, system, &[]), Vec::new()),
-            &mut |run| told.push(run.clone()),
-            &|_| Vec::new(),
-        );
-        let runs = comparison.unwrap().runs;
+        let mut tell = |run: &Run| told.push(run.clone());
+        let mut session = session(None, &mut tell);
+        let once: &mut Once<'_> = &mut |load, system, _| (done(load, system, &[]), Vec::new());
+        let runs = run(&plan(&[ONE, TWO, THREE], 4, 3), &mut session, once).runs.clone();
         let rounds =
             [["one", "two", "three"], ["two", "three", "one"], ["three", "one", "two"], ["one", "two", "three"]];
         let mut meant = Vec::new();
@@ -255,33 +298,36 @@ mod tests {
     #[test]
     fn a_void_run_is_tried_again_until_one_counts() {
         let mut made = 0;
-        let comparison = plan(&[ONE, TWO], 1, 3).run_by(
-            &mut |load, system| {
-                made += 1;
-                // the first load never counts on `one`, and on `two` at its second attempt only
-                let void: &[&str] = match (load.cast(system).people, system.name(), made) {
-                    (1, "one", _) | (1, "two", 4) => &["other work"],
-                    _ => &[],
-                };
-                (done(load, system, void), Vec::new())
-            },
-            &mut |_| {},
-            &|_| Vec::new(),
-        );
-        let runs = comparison.unwrap().runs;
+        let once: &mut Once<'_> = &mut |load, system, _| {
+            made += 1;
+            // the first load never counts on `one`, and on `two` at its second attempt only
+            let void: &[&str] = match (load.cast(system).people, system.name(), made) {
+                (1, "one", _) | (1, "two", 4) => &["other work"],
+                _ => &[],
+            };
+            (done(load, system, void), Vec::new())
+        };
+        let mut tell = |_: &Run| {};
+        let mut session = session(None, &mut tell);
+        let runs = &run(&plan(&[ONE, TWO], 1, 3), &mut session, once).runs;
         let first =
             [("one", "1", 1, 1), ("one", "1", 1, 2), ("one", "1", 1, 3), ("two", "1", 1, 1), ("two", "1", 1, 2)];
         let then = [("one", "2", 1, 1), ("two", "2", 1, 1)];
-        assert_eq!(order(&runs), [&first[..], &then].concat());
+        assert_eq!(order(runs), [&first[..], &then].concat());
         assert_eq!(runs.iter().filter(|run| run.void.is_empty()).count(), 3);
     }
 
     #[test]
     fn what_a_system_cannot_do_is_tried_once_and_nothing_is_started() {
         let plan = plan(&[UNSUITED], 2, 5);
-        let runs = plan.run(&mut |_| {}, &|_| Vec::new()).unwrap().runs;
+        let mut tell = |_: &Run| {};
+        let mut session =
+            Session::with(Nearness::seen_by(Box::new(|_| panic!("nobody looks"))), None, &mut tell).unwrap();
+        session.comparisons.push(plan.comparison().unwrap());
+        assert_eq!(plan.go_on(&mut session, 0, &|_| Vec::new()), Ok(4));
+        let runs = &session.comparisons[0].runs;
         let meant = [1, 2].map(|round| ["1", "2"].map(|connections| ("unsuited", connections, round, 1)));
-        assert_eq!(order(&runs), meant.concat());
+        assert_eq!(order(runs), meant.concat());
         assert!(runs.iter().all(|run| run.void == ["it cannot do this"]));
     }
 
@@ -292,9 +338,10 @@ mod tests {
         let kept = || Results::open(folder.path()).unwrap().comparisons.iter().map(|one| one.runs.len()).collect();
         let mut seen: Vec<Vec<usize>> = Vec::new();
         for _ in 0..2 {
-            let plan = Plan { out: Some(folder.path().to_owned()), ..plan(&[ONE], 1, 1) };
-            let once: &mut Once<'_> = &mut |load, system| (done(load, system, &[]), Vec::new());
-            plan.run_by(once, &mut |_| seen.push(kept()), &|_| Vec::new()).unwrap();
+            let mut tell = |_: &Run| seen.push(kept());
+            let mut session = session(Some(folder.path()), &mut tell);
+            let once: &mut Once<'_> = &mut |load, system, _| (done(load, system, &[]), Vec::new());
+            run(&plan(&[ONE], 1, 1), &mut session, once);
         }
         assert_eq!(seen, [vec![1], vec![2], vec![2, 1], vec![2, 2]]);
     }
@@ -303,18 +350,17 @@ mod tests {
     #[test]
     fn a_run_that_does_not_start_leaves_the_settings() {
         let mut made = 0;
-        let comparison = plan(&[ONE, TWO], 1, 1).run_by(
-            &mut |load, system| {
-                made += 1;
-                match made {
-                    1 | 2 => (done(load, system, &[]), vec![format!("{} --fast", system.name())]),
-                    _ => (done(load, system, &["the server did not start"]), Vec::new()),
-                }
-            },
-            &mut |_| {},
-            &|_| Vec::new(),
-        );
-        let settings: Vec<_> = comparison.unwrap().systems.into_iter().map(|system| system.settings).collect();
+        let once: &mut Once<'_> = &mut |load, system, _| {
+            made += 1;
+            match made {
+                1 | 2 => (done(load, system, &[]), vec![format!("{} --fast", system.name())]),
+                _ => (done(load, system, &["the server did not start"]), Vec::new()),
+            }
+        };
+        let mut tell = |_: &Run| {};
+        let mut session = session(None, &mut tell);
+        let comparison = run(&plan(&[ONE, TWO], 1, 1), &mut session, once);
+        let settings: Vec<_> = comparison.systems.iter().map(|system| system.settings.clone()).collect();
         assert_eq!(settings, [["one --fast"], ["two --fast"]]);
     }
 
@@ -322,15 +368,92 @@ mod tests {
     #[test]
     fn it_is_judged_after_each_round() {
         let judged = std::cell::RefCell::new(Vec::new());
-        let comparison = plan(&[ONE], 3, 1).run_by(
-            &mut |load, system| (done(load, system, &[]), Vec::new()),
-            &mut |_| {},
-            &|comparison| {
-                judged.borrow_mut().push(comparison.runs.len());
-                Vec::new()
-            },
-        );
-        assert_eq!(comparison.unwrap().runs.len(), 6);
+        let judge = |comparison: &Comparison| {
+            judged.borrow_mut().push(comparison.runs.len());
+            Vec::new()
+        };
+        let (plan, mut tell) = (plan(&[ONE], 3, 1), |_: &Run| {});
+        let mut session = session(None, &mut tell);
+        session.comparisons.push(plan.comparison().unwrap());
+        let once: &mut Once<'_> = &mut |load, system, _| (done(load, system, &[]), Vec::new());
+        assert_eq!(plan.go_on_by(once, &mut session, 0, &judge), Ok(6));
         assert_eq!(judged.into_inner(), [2, 4, 6]);
+    }
+
+    /// Runs in which the cores are so far apart, before and after, and from then on as in the last one.
+    fn apart(distances: &[[f64; 2]]) -> impl FnMut(&Load, &'static dyn System, &mut Nearness) -> (Done, Vec<String>) {
+        let (mut made, distances) = (0, distances.to_vec());
+        move |load, system, _| {
+            let [before_ns, after_ns] = distances[made.min(distances.len() - 1)].map(Some);
+            made += 1;
+            let done = done(load, system, &[]);
+            (Done { run: Run { distance: Distance { before_ns, after_ns }, ..done.run }, ..done }, Vec::new())
+        }
+    }
+
+    /// Connections, round, attempt and distance of each run, and whether it counts.
+    fn distances(runs: &[Run]) -> Vec<(&str, u32, u32, [f64; 2], bool)> {
+        let of = |run: &Run| [run.distance.before_ns, run.distance.after_ns].map(Option::unwrap);
+        let counts = |run: &Run| run.void.is_empty();
+        runs.iter()
+            .map(|run| (&*run.case.settings["connections"], run.round, run.attempt, of(run), counts(run)))
+            .collect()
+    }
+
+    #[test]
+    fn a_run_in_which_the_cores_moved_apart_is_made_again() {
+        let mut tell = |_: &Run| {};
+        let mut session = session(None, &mut tell);
+        let mut once = apart(&[[60.0, 62.0], [65.0, 400.0], [61.0, 61.0]]);
+        let runs = &run(&plan(&[ONE], 1, 2), &mut session, &mut once).runs;
+        let meant =
+            [("1", 1, 1, [60.0, 62.0], true), ("2", 1, 1, [65.0, 400.0], false), ("2", 1, 2, [61.0, 61.0], true)];
+        assert_eq!(distances(runs), meant);
+        assert!(runs[1].void[0].starts_with("the host had moved the cores apart: a cache line took 400 ns "));
+    }
+
+    /// What near is was learned late: all that came before was made far apart, is told again as void, and is made again in its order.
+    #[test]
+    fn rounds_that_were_made_far_apart_are_made_again() {
+        let mut told = Vec::new();
+        let mut tell = |run: &Run| told.push((run.round, run.attempt, run.void.is_empty()));
+        let (far, near) = ([400.0; 2], [70.0; 2]);
+        let mut session = session(None, &mut tell);
+        let runs = &run(&plan(&[ONE], 2, 2), &mut session, &mut apart(&[far, far, far, near])).runs;
+        let meant = [
+            ("1", 1, 1, [400.0, 400.0], false),
+            ("2", 1, 1, [400.0, 400.0], false),
+            ("1", 2, 1, [400.0, 400.0], false),
+            ("2", 2, 1, [70.0, 70.0], true),
+            ("1", 1, 2, [70.0, 70.0], true),
+            ("2", 1, 2, [70.0, 70.0], true),
+            ("1", 2, 2, [70.0, 70.0], true),
+        ];
+        assert_eq!(distances(runs), meant);
+        let first = [(1, 1, true), (1, 1, true), (2, 1, true), (2, 1, true)];
+        let no_more = [(1, 1, false), (1, 1, false), (2, 1, false)];
+        assert_eq!(told, [&first[..], &no_more, &[(1, 2, true), (1, 2, true), (2, 2, true)]].concat());
+    }
+
+    #[test]
+    fn rounds_that_were_made_far_apart_are_short_where_no_attempt_is_left() {
+        let mut tell = |_: &Run| {};
+        let mut session = session(None, &mut tell);
+        let runs = &run(&plan(&[ONE], 1, 1), &mut session, &mut apart(&[[400.0; 2], [70.0; 2]])).runs;
+        assert_eq!(distances(runs), [("1", 1, 1, [400.0, 400.0], false), ("2", 1, 1, [70.0, 70.0], true)]);
+    }
+
+    /// A goal that was over is gone back to.
+    #[test]
+    fn an_earlier_comparison_of_the_session_lacks_what_counts_no_more() {
+        let mut tell = |_: &Run| {};
+        let mut session = session(None, &mut tell);
+        let plan = plan(&[ONE], 1, 2);
+        let once: &mut Once<'_> = &mut apart(&[[400.0; 2], [400.0; 2], [70.0; 2]]);
+        run(&plan, &mut session, once);
+        run(&plan, &mut session, once);
+        assert_eq!(session.comparisons[0].runs.iter().filter(|run| run.void.is_empty()).count(), 0);
+        assert_eq!(plan.go_on_by(once, &mut session, 0, &|_| Vec::new()), Ok(2));
+        assert_eq!(plan.go_on_by(once, &mut session, 1, &|_| Vec::new()), Ok(0));
     }
 }

@@ -93,13 +93,17 @@ pub struct CompareOptions {
     connections: Vec<usize>,
     /// Where servers are started.
     #[command(flatten)]
-    place: PlaceOptions,
+    pub place: PlaceOptions,
 }
 
 impl CompareOptions {
     /// The plan.
-    pub fn plan(&self) -> Plan {
-        Plan {
+    ///
+    /// # Errors
+    /// A system is named twice, or server and load share a core.
+    pub fn plan(&self) -> Result<Plan, String> {
+        each_once(&self.systems)?;
+        Ok(Plan {
             loads: self.workload.iter().flat_map(|kind| self.loads(*kind)).collect(),
             systems: self.systems.clone(),
             rounds: self.rounds,
@@ -110,10 +114,10 @@ impl CompareOptions {
                 duration: self.duration,
                 spin: Duration::from_secs(1),
                 on_time: self.on_time,
+                server_core: self.place.place().cores.server_apart(),
             },
-            place: self.place.place(),
-            out: Some(self.out.clone()),
-        }
+            place: self.place.of_two_cores()?,
+        })
     }
 
     /// Every combination of the settings that a workload has.
@@ -207,7 +211,7 @@ pub struct GoalsOptions {
     pub out: Option<PathBuf>,
     /// Where servers are started.
     #[command(flatten)]
-    place: PlaceOptions,
+    pub place: PlaceOptions,
 }
 
 impl GoalsOptions {
@@ -219,9 +223,10 @@ impl GoalsOptions {
     /// How one of them is measured here, and who of those that it names is not on this machine.
     ///
     /// # Errors
-    /// A system has no such name.
+    /// A system has no such name or is named twice, or server and load share a core.
     pub fn plan(&self, course: &Course) -> Result<(Plan, Vec<String>), String> {
-        let place = self.place.place();
+        each_once(&self.systems)?;
+        let place = self.place.of_two_cores()?;
         let (mut systems, mut missing) = (vec![system::named(course.ringdove)?], Vec::new());
         for name in &course.others {
             let other = system::named(name)?;
@@ -244,15 +249,62 @@ impl GoalsOptions {
                 duration: self.duration,
                 spin: Duration::from_secs(1),
                 on_time: OnTime::P90,
+                server_core: place.cores.server_apart(),
             },
             place,
-            out: self.out.clone(),
         };
         Ok((plan, missing))
+    }
+}
+
+fn each_once(systems: &[&'static dyn System]) -> Result<(), String> {
+    let twice = |place: &usize| systems[..*place].iter().any(|before| before.name() == systems[*place].name());
+    match (0..systems.len()).find(twice) {
+        Some(place) => Err(format!("--systems names {} twice", systems[place].name())),
+        None => Ok(()),
     }
 }
 
 /// What was said, or else what is usual.
 fn or<T: Clone>(said: &[T], usual: &[T]) -> Vec<T> {
     if said.is_empty() { usual.to_vec() } else { said.to_vec() }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use crate::command_line::{Command, CommandLine};
+    use crate::goals::Goal;
+
+    /// What a comparison is refused for.
+    fn compare(words: &[&str]) -> Result<(), String> {
+        let usual = ["loadgen", "compare", "--workload", "pair", "--out", "out"];
+        match CommandLine::parse_from(usual.iter().chain(words)).command {
+            Command::Compare(options) => options.plan().map(drop),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn goals(words: &[&str]) -> Result<(), String> {
+        match CommandLine::parse_from(["loadgen", "goals"].iter().chain(words)).command {
+            Command::Goals(options) => options.plan(&Goal::Storm.course()).map(drop),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_system_is_named_once() {
+        assert_eq!(compare(&["--systems", "floor,nats,redis"]), Ok(()));
+        assert_eq!(compare(&["--systems", "floor,nats,floor"]), Err("--systems names floor twice".into()));
+        assert_eq!(goals(&["--systems", "nats", "--systems", "nats"]), Err("--systems names nats twice".into()));
+    }
+
+    #[test]
+    fn server_and_load_have_a_core_each() {
+        let why = compare(&["--systems", "floor", "--load-core", "0"]).unwrap_err();
+        assert!(why.starts_with("on core 0 server and load would wait for each other"), "{why}");
+        assert!(goals(&["--server-core", "1"]).unwrap_err().starts_with("on core 1 "));
+        assert_eq!(goals(&["--server-core", "1", "--load-core", "0"]), Ok(()));
+    }
 }

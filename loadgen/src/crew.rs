@@ -134,6 +134,11 @@ impl Crew {
         }
     }
 
+    /// Whether anything was marked.
+    pub fn has_marked(&self) -> bool {
+        !self.dirty.is_empty()
+    }
+
     /// Writes what was marked.
     ///
     /// # Errors
@@ -174,7 +179,7 @@ impl Crew {
                 Ok(count) => drop(person.out.drain(..count)),
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::NotConnected) => break,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(format!("writing: {error}")),
+                Err(error) => return Err(broken(self.address, "writing to", &error)),
             }
         }
         Ok(())
@@ -196,14 +201,14 @@ impl Crew {
         buffer[..before].copy_from_slice(&person.partial);
         person.partial.clear();
         match socket.read(&mut buffer[before..before + chunk]) {
-            Ok(0) => Err("the server closed the connection".into()),
+            Ok(0) => Err(format!("the server at {} closed the connection", self.address)),
             Ok(count) => Ok((before + count, count == chunk)),
             Err(error)
                 if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted | ErrorKind::NotConnected) =>
             {
                 Ok((before, false))
             }
-            Err(error) => Err(format!("reading: {error}")),
+            Err(error) => Err(broken(self.address, "reading from", &error)),
         }
     }
 
@@ -211,6 +216,14 @@ impl Crew {
     pub fn keep(&mut self, who: usize, rest: &[u8]) {
         self.people[who].partial.extend_from_slice(rest);
     }
+}
+
+/// A connection that broke, in words: one that never came about shows at its first read or write.
+fn broken(address: SocketAddr, doing: &str, error: &io::Error) -> String {
+    if error.kind() == ErrorKind::ConnectionRefused {
+        return format!("nobody listens at {address}: say --addr of a server that runs, or --start");
+    }
+    format!("{doing} {address}: {error}")
 }
 
 #[cfg(test)]
@@ -234,6 +247,17 @@ pub mod tests {
         fn dialect(&self, _: usize) -> Box<dyn Dialect> {
             Box::new(Self)
         }
+    }
+
+    #[test]
+    fn a_server_that_is_not_there_is_named() {
+        let address = crate::server::free_address().unwrap();
+        let registry = mio::Poll::new().unwrap().registry().try_clone().unwrap();
+        let first = (0, registry.try_clone().unwrap());
+        let mut crew = Crew::new(address, registry, first, &Dumb, 1, crate::stamp::STAMP);
+        crew.connect(0).unwrap();
+        let why = crew.read(0, &mut Vec::new(), 1).unwrap_err();
+        assert_eq!(why, format!("nobody listens at {address}: say --addr of a server that runs, or --start"));
     }
 
     /// So many people who never connect.

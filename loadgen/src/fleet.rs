@@ -6,10 +6,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 use mio::{Events, Poll, Token};
 
 use crate::crew::{Crew, Presence};
+use crate::distance::Partner;
 use crate::latency::Named;
 use crate::measure::OnTime;
 use crate::process;
-use crate::results::Checked;
+use crate::results::{Checked, Distance};
 use crate::system::{Book, Heard, Target};
 use crate::workload::{Clock, Workload};
 
@@ -29,6 +30,13 @@ const AT_ONCE: usize = 100;
 const INTERVALS: u32 = 60;
 const SHORTEST: Duration = Duration::from_millis(50);
 
+/// The load goes on so long between what is measured and a look at the distance of the cores, for which it stands still for some 10 ms: what
+/// that leads to is part of no figure.
+const AFTERMATH: Duration = Duration::from_millis(50);
+
+/// How often the progress bar is told: it reads the clock each time.
+const SHOWN_EVERY: Duration = Duration::from_millis(100);
+
 /// What one poll brings.
 const EVENTS: usize = 1024;
 /// The same where some are read first, and how many of the others are read before those are looked after again.
@@ -46,6 +54,8 @@ pub struct Timing {
     pub spin: Duration,
     /// Up to where the load itself has to be on time.
     pub on_time: OnTime,
+    /// The core of the server, if it is to be known how far that is apart from the load's.
+    pub server_core: Option<usize>,
 }
 
 /// Somebody who looks on while a load runs.
@@ -78,6 +88,8 @@ pub struct Measured {
     pub whole: Duration,
     /// The server's memory at the end of measuring.
     pub memory: Option<process::Memory>,
+    /// How far the cores were apart, while both had work.
+    pub distance: Distance,
     /// How often somebody had to sync.
     pub syncs: u64,
     /// People who were connected at its end.
@@ -88,7 +100,7 @@ pub struct Measured {
 
 /// Figures at the begin or end of what is measured.
 struct Mark {
-    at: Instant,
+    at_ns: u64,
     time: SystemTime,
     counts: Checked,
     sent: u64,
@@ -107,7 +119,11 @@ pub struct Fleet {
     /// Whose last read was a full one.
     unread: Vec<usize>,
     clock: Clock,
-    quiet_since: Instant,
+    /// The last look at the clock: what is only looked after now and then does without one of its own.
+    now_ns: u64,
+    quiet_since_ns: u64,
+    /// Whether the last turn found nothing to read, and nothing was done since that look.
+    was_quiet: bool,
     /// Time in which there was nothing to read or to send.
     idle: Duration,
 }
@@ -135,7 +151,9 @@ impl Fleet {
             buffer: Vec::new(),
             unread: Vec::new(),
             clock: Clock::start(),
-            quiet_since: Instant::now(),
+            now_ns: 0,
+            quiet_since_ns: 0,
+            was_quiet: false,
             idle: Duration::ZERO,
         })
     }
@@ -182,26 +200,34 @@ impl Fleet {
         let bar = progress_bar(timing, title);
         let interval = watch.every.unwrap_or_else(|| (timing.duration / INTERVALS).max(SHORTEST));
         let before = process::OtherClocks::read(server)?;
-        self.clock = Clock::start();
         let began = Instant::now();
-        workload.begin(&mut self.crew, self.clock.now_ns());
-        let mut acknowledged = Instant::now();
+        self.restart_clock();
+        workload.begin(&mut self.crew, self.now_ns);
+        let (mut acknowledged_ns, mut shown_ns) = (0, 0);
         let mut from: Option<Mark> = None;
         let mut to: Option<(Mark, Option<process::Memory>)> = None;
         let mut cut = interval;
+        let partner = timing.server_core.and_then(Partner::on);
+        let look = || partner.as_ref().and_then(Partner::round_trip_ns);
+        let aftermath_ns = if partner.is_some() { AFTERMATH.as_nanos() as u64 } else { 0 };
+        let mut distance = Distance::default();
+        // when it was looked before what is measured, and when the load was stopped behind it
+        let (mut looked_ns, mut stopped_ns): (Option<u64>, Option<u64>) = (None, None);
         let missing = loop {
-            let elapsed = began.elapsed();
             match (&from, &to) {
-                (None, _) if elapsed >= timing.warm_up => {
+                (None, _) if looked_ns.is_none() && self.now_ns >= timing.warm_up.as_nanos() as u64 => {
+                    distance.before_ns = look();
+                    looked_ns = Some(self.clock.now_ns());
+                }
+                (None, _) if looked_ns.is_some_and(|looked_ns| self.now_ns >= looked_ns + aftermath_ns) => {
                     from = Some(self.mark(workload, server)?);
                     workload.measure(true, self.clock.now_ns());
                 }
                 (Some(begin), None) => {
-                    let measured = begin.at.elapsed();
+                    let measured = Duration::from_nanos(self.now_ns.saturating_sub(begin.at_ns));
                     if measured >= timing.duration && !workload.is_amid() {
                         to = Some((self.mark(workload, server)?, server.map(process::memory).transpose()?));
                         workload.measure(false, self.clock.now_ns());
-                        workload.stop();
                         cut_all(workload, measured);
                     } else if measured >= cut {
                         cut_all(workload, measured);
@@ -209,26 +235,38 @@ impl Fleet {
                         bar.suspend(|| (watch.look)(workload, measured))?;
                     }
                 }
-                (_, Some((end, _))) => {
-                    let missing = workload.missing();
-                    if missing.is_none() || end.at.elapsed() > PATIENCE {
-                        break missing;
+                (_, Some((end, _))) => match stopped_ns {
+                    None if self.now_ns >= end.at_ns + aftermath_ns => {
+                        distance.after_ns = look();
+                        workload.stop();
+                        stopped_ns = Some(self.clock.now_ns());
                     }
-                }
+                    None => {}
+                    Some(stopped_ns) => {
+                        let missing = workload.missing();
+                        let waited = Duration::from_nanos(self.now_ns.saturating_sub(stopped_ns));
+                        if missing.is_none() || waited > PATIENCE {
+                            break missing;
+                        }
+                    }
+                },
                 _ => {}
             }
-            if acknowledged.elapsed() >= ACK_EVERY {
-                acknowledged = Instant::now();
+            if self.now_ns - acknowledged_ns >= ACK_EVERY.as_nanos() as u64 {
+                acknowledged_ns = self.now_ns;
                 self.crew.acknowledge();
             }
             self.turn(workload, timing.spin)?;
-            bar.set_position(elapsed.as_millis() as u64);
+            if self.now_ns - shown_ns >= SHOWN_EVERY.as_nanos() as u64 {
+                shown_ns = self.now_ns;
+                bar.set_position(shown_ns / 1_000_000);
+            }
         };
         bar.finish_and_clear();
         let (Some(from), Some((to, memory))) = (from, to) else { return Err("nothing was measured".into()) };
         Ok(Measured {
             measured_from: from.time,
-            duration: to.at - from.at,
+            duration: Duration::from_nanos(to.at_ns - from.at_ns),
             counts: Checked {
                 sends: to.counts.sends - from.counts.sends,
                 deliveries: to.counts.deliveries - from.counts.deliveries,
@@ -241,6 +279,7 @@ impl Fleet {
             others: process::OtherClocks::read(server)?.since(before),
             whole: began.elapsed(),
             memory,
+            distance,
             syncs: self.crew.syncs(),
             present: self.crew.present() as u64,
             missing,
@@ -249,7 +288,7 @@ impl Fleet {
 
     fn mark(&self, workload: &dyn Workload, server: Option<u32>) -> Result<Mark, String> {
         Ok(Mark {
-            at: Instant::now(),
+            at_ns: self.clock.now_ns(),
             time: SystemTime::now(),
             counts: workload.counts(),
             sent: workload.sent(),
@@ -258,20 +297,28 @@ impl Fleet {
         })
     }
 
-    /// Writes, waits, and reads once.
+    fn restart_clock(&mut self) {
+        (self.clock, self.now_ns, self.quiet_since_ns, self.was_quiet) = (Clock::start(), 0, 0, false);
+    }
+
+    /// Writes, waits, and reads once. The clock is read once before the poll, unless nothing was done since it was read last, and then behind each
+    /// read of a socket, or else behind the poll: reading it costs as much as reading a frame.
     fn turn(&mut self, workload: &mut dyn Workload, spin: Duration) -> Result<(), String> {
         let due = workload.due(&mut self.crew, self.clock)?;
         let more = workload.turn(&mut self.crew, self.clock)?;
+        self.was_quiet &= due.is_none() && !more && !self.crew.has_marked();
         self.crew.flush_marked()?;
-        let wait =
-            due.map_or(LONGEST, |due| Duration::from_nanos(due.saturating_sub(self.clock.now_ns())).min(LONGEST));
+        if !self.was_quiet {
+            self.now_ns = self.clock.now_ns();
+        }
+        let asked_ns = self.now_ns;
+        let wait = due.map_or(LONGEST, |due| Duration::from_nanos(due.saturating_sub(asked_ns)).min(LONGEST));
         // those who are read first would not wake it
         let hot = more
             || self.first.is_some()
             || !self.unread.is_empty()
             || wait < FINEST
-            || self.quiet_since.elapsed() < spin;
-        let asked = Instant::now();
+            || Duration::from_nanos(asked_ns - self.quiet_since_ns) < spin;
         let timeout = if hot { Duration::ZERO } else { wait };
         // taken out, as reading needs all of the rest
         let mut events = self.events.take().unwrap_or_else(|| Events::with_capacity(EVENTS));
@@ -280,11 +327,12 @@ impl Fleet {
         {
             return Err(error.to_string());
         }
-        let now = Instant::now();
-        if !events.is_empty() {
-            self.quiet_since = now;
-        } else if self.first.is_none() && self.unread.is_empty() {
-            self.idle += now - asked;
+        self.was_quiet = events.is_empty() && self.unread.is_empty() && self.first.is_none();
+        if events.is_empty() {
+            self.now_ns = self.clock.now_ns();
+        }
+        if self.was_quiet {
+            self.idle += Duration::from_nanos(self.now_ns - asked_ns);
         }
         for who in std::mem::take(&mut self.unread) {
             self.read(who, workload)?;
@@ -299,6 +347,9 @@ impl Fleet {
             if next.is_some_and(|next| next <= self.clock.now_ns()) {
                 next = workload.due(&mut self.crew, self.clock)?;
             }
+        }
+        if !events.is_empty() {
+            self.quiet_since_ns = self.now_ns;
         }
         self.events = Some(events);
         self.read_first(workload)
@@ -328,6 +379,7 @@ impl Fleet {
             self.unread.push(who);
         }
         let now_ns = self.clock.now_ns();
+        self.now_ns = now_ns;
         let mut at = 0;
         while at < end {
             let person = self.crew.person(who);

@@ -352,7 +352,7 @@ mod tests {
         for (name, can) in
             [("ringdove-disk", true), ("floor-synced", true), ("redis-streams", true), ("jetstream", true)]
                 .into_iter()
-                .chain(["floor", "redis", "nats", "mosquitto-qos1"].map(|name| (name, false)))
+                .chain(["floor", "redis", "nats", "mosquitto-qos1", "ringdove-memory"].map(|name| (name, false)))
         {
             assert_eq!(load.suits(named(name).unwrap()).is_ok(), can, "{name}");
         }

@@ -6,21 +6,26 @@ mod command_line;
 mod compare;
 mod compare_options;
 mod crew;
+mod distance;
 mod fleet;
 mod goals;
 mod latency;
+mod level;
 mod load;
 mod machine;
 mod measure;
+mod nearness;
 mod process;
 mod reports;
 mod results;
 mod said;
 mod server;
+mod session;
 mod soak;
 mod stamp;
 mod system;
 mod terminal;
+mod tether;
 mod verdict;
 mod ward;
 mod workload;
@@ -30,9 +35,14 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use command_line::{Command, CommandLine, PlaceOptions, RelayOptions, Run, SoakOptions};
+use compare::Plan;
 use compare_options::{CompareOptions, GoalsOptions};
-use load::Load;
+use goals::{Course, Goal};
+use level::Level;
+use load::{DURABLE, Load, Nobody, Onlooker};
 use measure::Done;
+use nearness::Nearness;
+use session::Session;
 use soak::Soak;
 use system::Target;
 use system::native::accounts;
@@ -56,6 +66,7 @@ fn main() -> ExitCode {
         Command::Systems(place) => systems(&place),
         Command::Report(options) => report(&options.folder, options.markdown),
         Command::Relay(options) => relay(&options),
+        Command::Tether(options) => tether::become_program(options.parent, &options.words),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -68,14 +79,23 @@ fn main() -> ExitCode {
 
 /// Puts a load on a server that runs already, or on one that is started for it.
 fn run(run: &Run, load: &Load) -> Result<(), String> {
-    run_on(run, |target| measure::measure(load, run.system, target, run.timing()))
+    let nearness = Nearness::of(run.place.place().cores);
+    run_on(run, nearness, |target| {
+        // whoever starts a server knows its level
+        let asks = load.case().workload == DURABLE && !run.start;
+        let mut level = asks.then(|| Level::of(run.system, target));
+        let mut nobody = Nobody;
+        let onlooker: &mut dyn Onlooker = level.as_mut().map_or(&mut nobody, |level| level);
+        measure::measure_watched(load, run.system, target, run.timing(), onlooker)
+    })
 }
 
 /// A mixed load for hours.
 fn soak(options: &SoakOptions) -> Result<(), String> {
     let (run, load) = (&options.run, options.load());
-    let timing = run.timing();
-    run_on(run, |target| {
+    // what is seen at the begin and the end of some hours says nothing about them
+    let timing = fleet::Timing { server_core: None, ..run.timing() };
+    run_on(run, Nearness::unknown(), |target| {
         let times = (options.every, timing.duration);
         let soak = Soak::new(run.system, target, run.place.place(), times, &load);
         match soak {
@@ -86,19 +106,27 @@ fn soak(options: &SoakOptions) -> Result<(), String> {
 }
 
 /// Does something with a server that runs already, or with one that is started for it, and says what it came to.
-fn run_on(run: &Run, measure: impl FnOnce(&Target) -> Done) -> Result<(), String> {
-    let server = if run.start { Some(run.system.start(&run.place.place())?) } else { None };
-    let target = server.as_ref().map_or_else(|| target(run), |server| server.target().clone());
+fn run_on(run: &Run, nearness: Nearness, measure: impl FnOnce(&Target) -> Done) -> Result<(), String> {
     if let Some(core) = run.core {
         process::pin(core)?;
     }
-    let done = measure(&target);
-    drop(server);
+    let done = if run.start { started(run, nearness, measure)? } else { measure(&target(run)) };
     say(&reports::table(&done.run));
     if let Some(path) = &run.json {
         write_json(path, &done.run)?;
     }
     if done.run.void.is_empty() { Ok(()) } else { Err("this run counts for nothing".into()) }
+}
+
+/// Starts a server as soon as its core is near the load's, does something with it, and judges whether the cores stayed near.
+fn started(run: &Run, mut nearness: Nearness, measure: impl FnOnce(&Target) -> Done) -> Result<Done, String> {
+    let place = run.place.place();
+    nearness.wait();
+    let server = run.system.start(&place)?;
+    let mut done = measure(server.target());
+    nearness.note(done.run.distance);
+    done.run.void.extend(nearness.judge(done.run.distance));
+    Ok(done)
 }
 
 /// A server that runs already.
@@ -107,8 +135,11 @@ fn target(run: &Run) -> Target {
 }
 
 fn compare(options: &CompareOptions) -> Result<(), String> {
+    let plan = options.plan()?;
     let mut tell = |run: &results::Run| say(&compare::line(run));
-    options.plan().run(&mut tell, &|_| Vec::new())?;
+    let mut session = Session::open(plan.place.cores, Some(&options.out), &mut tell)?;
+    session.comparisons.push(plan.comparison()?);
+    plan.go_on(&mut session, 0, &|_| Vec::new())?;
     report(&options.out, false)
 }
 
@@ -126,15 +157,34 @@ fn report(folder: &Path, markdown: bool) -> Result<(), String> {
 }
 
 fn goals(options: &GoalsOptions) -> Result<(), String> {
+    let mut tell = |run: &results::Run| eprintln!("{}", compare::line(run));
+    let mut session = Session::open(options.place.of_two_cores()?.cores, options.out.as_deref(), &mut tell)?;
+    let mut plans = Vec::new();
     for goal in options.goals() {
         let course = goal.course();
         let (plan, missing) = options.plan(&course)?;
         missing.iter().for_each(|why| say(&format!("left out: {why}")));
-        let mut tell = |run: &results::Run| eprintln!("{}", compare::line(run));
-        let comparison = plan.run(&mut tell, &|comparison| verdict::judge(goal, &course, comparison))?;
-        comparison.verdicts.iter().for_each(|verdict| say(&verdict::line(verdict)));
+        session.comparisons.push(plan.comparison()?);
+        plans.push((goal, course, plan));
+        pursue(&plans, plans.len() - 1, &mut session)?;
+    }
+    // what near is may have been learned late: goals that were over lack runs then
+    let mut made = plans.len();
+    while made > 0 {
+        made = (0..plans.len()).map(|place| pursue(&plans, place, &mut session)).sum::<Result<_, _>>()?;
     }
     options.out.as_deref().map_or(Ok(()), |folder| report(folder, false))
+}
+
+/// Makes the runs that a goal lacks, and says what came of it, unless that was said. Returns how many runs were made.
+fn pursue(plans: &[(Goal, Course, Plan)], place: usize, session: &mut Session<'_>) -> Result<usize, String> {
+    let (goal, course, plan) = &plans[place];
+    let lines =
+        |session: &Session<'_>| session.comparisons[place].verdicts.iter().map(verdict::line).collect::<Vec<_>>();
+    let said = lines(session);
+    let made = plan.go_on(session, place, &|comparison| verdict::judge(*goal, course, comparison))?;
+    lines(session).iter().filter(|line| !said.contains(line)).for_each(|line| say(line));
+    Ok(made)
 }
 
 /// Says which systems there are.

@@ -98,6 +98,7 @@ pub fn empty(load: &Load, system: &dyn System) -> Run {
         sends_per_s: 0.0,
         deliveries_per_s: 0.0,
         offered_per_s: load.offered(),
+        distance: Default::default(),
         checked: Default::default(),
         cpu: Cpu::default(),
         memory: None,
@@ -122,6 +123,7 @@ fn done(load: &Load, system: &dyn System, outcome: Outcome, on_time: OnTime) -> 
         sends_per_s: measured.counts.sends as f64 / seconds,
         deliveries_per_s: measured.counts.deliveries as f64 / seconds,
         checked: measured.all,
+        distance: measured.distance,
         cpu: Cpu {
             server_s,
             loadgen_s: Some(measured.cpu.own.as_secs_f64()),
@@ -214,6 +216,7 @@ mod tests {
             others: (Duration::ZERO, Duration::ZERO),
             whole: Duration::from_secs(2),
             memory: None,
+            distance: Default::default(),
             syncs: 0,
             present: 2,
             missing: None,

@@ -157,14 +157,22 @@ pub fn listener(socket: &Path) -> Option<u32> {
 /// Keeps this thread, and what it starts from now on, on one core.
 ///
 /// # Errors
-/// There is no such core.
+/// There is no such core, or this process may not use it; which there are.
 pub fn pin(core: usize) -> Result<(), String> {
+    let there_are = || {
+        let online = fs::read_to_string("/sys/devices/system/cpu/online").unwrap_or_default();
+        let counted = if online.is_empty() { String::new() } else { format!("; this machine has {}", online.trim()) };
+        format!("core {core}: there is none that loadgen may use{counted} (--server-core, --load-core, --core)")
+    };
     let mut set = rustix::thread::CpuSet::new();
     if core >= rustix::thread::CpuSet::MAX_CPU {
-        return Err(format!("core {core}: there is none"));
+        return Err(there_are());
     }
     set.set(core);
-    rustix::thread::sched_setaffinity(None, &set).map_err(|error| format!("core {core}: {error}"))
+    rustix::thread::sched_setaffinity(None, &set).map_err(|error| match error {
+        rustix::io::Errno::INVAL => there_are(),
+        error => format!("core {core}: {error}"),
+    })
 }
 
 #[cfg(test)]

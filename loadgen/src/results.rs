@@ -125,6 +125,9 @@ pub struct Run {
     /// Open loop: sends each second that were meant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offered_per_s: Option<f64>,
+    /// How far the cores were apart; nothing where loadgen started no server, or they were one.
+    #[serde(default, skip_serializing_if = "Distance::is_unknown")]
+    pub distance: Distance,
     /// What was checked over the whole run, warm-up included.
     pub checked: Checked,
     /// CPU time.
@@ -137,6 +140,28 @@ pub struct Run {
     /// More figures by name, the unit at its end.
     #[serde(default, deserialize_with = "numbers_by_name")]
     pub figures: BTreeMap<String, f64>,
+}
+
+/// How far the cores of server and load were apart while both had work: what a cache line took from one to the other and back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Distance {
+    /// Right before what is measured, in nanoseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before_ns: Option<f64>,
+    /// Right behind it, in nanoseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after_ns: Option<f64>,
+}
+
+impl Distance {
+    /// What was measured of it, in nanoseconds.
+    pub fn readings(self) -> impl Iterator<Item = f64> {
+        self.before_ns.into_iter().chain(self.after_ns)
+    }
+
+    fn is_unknown(&self) -> bool {
+        self.readings().next().is_none()
+    }
 }
 
 /// What was checked.
@@ -293,7 +318,9 @@ impl Results {
             }
             text => text.map_err(|error| format!("{}: {error}", path.display()))?,
         };
-        let results: Self = serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+        let results: Self = serde_json::from_str(&text).map_err(|error| {
+            format!("{}: {error}. loadgen has not written it so: move it away, or take another folder", path.display())
+        })?;
         if results.schema != SCHEMA {
             return Err(format!("{}: layout {}, and this loadgen reads {SCHEMA}", path.display(), results.schema));
         }

@@ -10,6 +10,7 @@ use crate::process;
 pub use crate::said::version;
 use crate::said::{self, LINES};
 use crate::system::Target;
+use crate::tether;
 use crate::ward::{Started, Ward};
 
 /// What a start may take.
@@ -26,6 +27,13 @@ pub struct Cores {
     pub load: usize,
 }
 
+impl Cores {
+    /// The server's, if it is another one than the load's.
+    pub fn server_apart(self) -> Option<usize> {
+        Some(self.server).filter(|server| *server != self.load)
+    }
+}
+
 /// Where servers are started.
 #[derive(Clone, Debug)]
 pub struct Place {
@@ -37,6 +45,8 @@ pub struct Place {
     pub broker: PathBuf,
     /// How long those that spin look for news before they sleep.
     pub spin: Duration,
+    /// Whether they end with this process whatever ends it: not where this is a test's program, which cannot start them so.
+    pub tethers: bool,
 }
 
 /// A server that runs. It ends when this is dropped.
@@ -60,12 +70,16 @@ impl Start {
     /// A program with a new folder.
     ///
     /// # Errors
-    /// The folder cannot be made.
+    /// There is no such program, or the folder cannot be made.
     pub fn new(program: &Path, place: &Place) -> Result<Self, String> {
+        if !program.is_file() {
+            return Err(format!("{}: there is no such program (of ringdove: say --broker PATH)", program.display()));
+        }
         let words = |error: std::io::Error| format!("{}: {error}", place.folder.display());
         let ward = Ward::new(&place.folder).map_err(words)?;
         let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(Self { command: Command::new(program), ward, settings: vec![name], patience: PATIENCE })
+        let command = if place.tethers { tether::tethered(program) } else { Command::new(program) };
+        Ok(Self { command, ward, settings: vec![name], patience: PATIENCE })
     }
 
     /// The folder.
@@ -232,7 +246,8 @@ mod tests {
 
     /// A server that does what this script says, in a folder in `place`.
     fn script(place: &Path, text: &str) -> Start {
-        let place = Place { cores: CORES, folder: place.to_owned(), broker: PathBuf::new(), spin: Duration::ZERO };
+        let (folder, broker) = (place.to_owned(), PathBuf::new());
+        let place = Place { cores: CORES, folder, broker, spin: Duration::ZERO, tethers: false };
         let mut start = Start::new(Path::new("/bin/sh"), &place).unwrap();
         start.place(&["-c", text]);
         start
@@ -243,9 +258,13 @@ mod tests {
     fn a_core_that_does_not_exist_is_named_before_anything_starts() {
         let _alone = alone();
         let folder = tempfile::tempdir().unwrap();
+        // one that a set of cores has room for, and the machine has not
+        let why = process::pin(1_000).unwrap_err();
+        assert!(why.starts_with("core 1000: there is none that loadgen may use; "), "{why}");
         for cores in [Cores { server: 0, load: 1_000_000 }, Cores { server: 1_000_000, load: 0 }] {
             let mut start = script(folder.path(), "exec sleep 600");
-            assert_eq!(start.on_core(cores).err().unwrap(), "core 1000000: there is none");
+            let why = start.on_core(cores).err().unwrap();
+            assert!(why.starts_with("core 1000000: there is none that loadgen may use; this machine has 0"), "{why}");
             assert!(start.ward.has_ended(), "it was started");
         }
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);

@@ -1,5 +1,5 @@
 //! A folder and the server that works in it. Neither outlives loadgen: not where it ends by itself, not where SIGINT or SIGTERM ends it, and not
-//! where it panics. Only what cannot be caught, SIGKILL for one, leaves them behind.
+//! where it panics. What cannot be caught, SIGKILL for one, leaves the folder behind; the server ends with it ([`tether`](crate::tether)).
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -20,7 +20,7 @@ pub fn overview(study: &CaseStudy<'_>) -> Grid {
     let main = measures::of_case(study).into_iter().next();
     let mut head = vec!["system".to_owned()];
     head.extend(measures.iter().map(|measure| measure.column()));
-    let baselines: Vec<_> = study.entries.iter().filter(|entry| is_baseline(entry.system.name)).collect();
+    let baselines: Vec<_> = study.entries.iter().filter(|entry| is_baseline(study, entry)).collect();
     if let Some(main) = &main {
         head.extend(baselines.iter().map(|entry| format!("{} beside {}'s", main.name, short(entry.system.name, 20))));
     }
@@ -104,6 +104,7 @@ pub fn every_run(study: &CaseStudy<'_>, most: usize) -> Grid {
         "CPU, s: broker",
         "loadgen",
         "others",
+        "core to core, ns",
         "lost, twice, early",
         "p50, µs",
         "p99, µs",
@@ -143,6 +144,7 @@ fn run_row(run: &Run) -> Vec<Cell> {
         seconds(run.cpu.server_s),
         seconds(run.cpu.loadgen_s),
         seconds(run.cpu.other_s),
+        Cell::of(run.distance.readings().map(digits::whole).collect::<Vec<_>>().join(", ")),
         Cell::of(wrong),
         percentile("p50"),
         percentile("p99"),
@@ -152,8 +154,8 @@ fn run_row(run: &Run) -> Vec<Cell> {
 }
 
 /// Beside whom ratios are taken.
-fn is_baseline(name: &str) -> bool {
-    name == "ringdove" || is_floor(name)
+fn is_baseline(study: &CaseStudy<'_>, entry: &Entry<'_>) -> bool {
+    is_floor(entry.system.name) || study.ours().is_some_and(|ours| ours.system.place == entry.system.place)
 }
 
 fn beside(measure: &Measure, entry: &Entry<'_>, baseline: &Entry<'_>) -> Cell {

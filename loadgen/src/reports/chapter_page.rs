@@ -2,6 +2,7 @@
 
 use maud::{Markup, html};
 
+use super::apart;
 use super::case_page;
 use super::digits::{bytes, whole};
 use super::grid::{Cell, Grid};
@@ -67,8 +68,8 @@ fn in_short(chapter: &Chapter<'_>, number: usize) -> Markup {
             div.words { (verdicts::grid(chapter).html()) }
         }
         h3 { "The figures that matter, case by case" }
-        div.summary { (summary::table(chapter, IN_SHORT, |case| anchor(number, case)).html()) }
-        p { "Medians of the rounds. × is the ratio to ringdove, taken within a round, median of the rounds. ★ marks the best median; a floor only forwards and does not compete, and neither does who is at its end: less than 98 % of what was offered went through." }
+        @for table in summary::tables(chapter, IN_SHORT, |case| anchor(number, case)) { div.summary { (table.html()) } }
+        p { "Medians of the rounds. × is the ratio to ringdove (where it takes part at another level only, to the first of these), taken within a round, median of the rounds. ★ marks the best median; a floor only forwards and does not compete, and neither does who is at its end: less than 98 % of what was offered went through." }
         @if chapter.cases.len() > IN_SHORT { p { "The first " (IN_SHORT) " of " (chapter.cases.len()) " cases." } }
     }
 }
@@ -109,13 +110,14 @@ fn how(chapter: &Chapter<'_>) -> Markup {
         ul {
             li { "Open loop: sends are due at fixed times, whatever the system does, and a response time counts from when a send was due. A system that stalls cannot hide it (no coordinated omission). Cases with a window are closed loops: so many sends are under way at a time, and the next one goes out when one is over." }
             li { "In every run each delivery is checked: once, and in order. What was lost, came twice or too early is counted and told." }
-            li { "A run is void, and counts for nothing, if others took the CPU, if loadgen itself was late to hand over what was due, if messages were lost, came twice or out of order, or if something failed. Void runs are repeated and listed." }
+            li { "A run is void, and counts for nothing, if others took the CPU, if the host of a virtual machine had moved the two cores apart, if loadgen itself was late to hand over what was due, if messages were lost, came twice or out of order, or if something failed. Void runs are repeated and listed." }
             li { "A system that completes less than 98 % of what was offered in time is at its end: that is a result and no void run. Its latency then grows with the time that it is measured, and cannot win." }
             li { (rounds(chapter)) " What is told is the median of the rounds, with the least and the most behind it: median [min to max]. Ratios are taken within a round." }
             @if let Some(times) = times(loadgen) { li { (times) } }
             li { "A percentile is told only if 100 samples or more lie beyond it. What was not measured is a dash, never a 0." }
         }
         (machine(&loadgen.machine))
+        @if let Some(distance) = apart::words(chapter) { p { (distance) } }
         p { "loadgen " (short(&loadgen.loadgen, 40)) @if let Some(commit) = &loadgen.commit { ", commit " (short(commit, 60)) } "." }
         @for comparison in chapter.comparisons.iter().take(20) {
             p { (short(&comparison.started, 40)) ", " (count(comparison.rounds.into(), "round")) ": " code { (short(&comparison.command, 600)) } }

@@ -23,6 +23,8 @@ pub struct Cell {
     pub small: String,
     /// Whether it is the best of its row or column.
     pub best: bool,
+    /// Whether it is a goal that was reached.
+    pub reached: bool,
     /// Where on the page there is more: an anchor without its `#`.
     pub more: Option<String>,
 }
@@ -55,6 +57,22 @@ impl Grid {
         self
     }
 
+    /// The same in parts of at most `most` columns each, about equally wide; the first `kept` columns stand in all of them.
+    pub fn in_parts(self, kept: usize, most: usize) -> Vec<Self> {
+        let columns = self.head.len().saturating_sub(kept);
+        let parts = columns.div_ceil(most).max(1);
+        let part = |number: usize| {
+            let wanted = kept + columns * number / parts..kept + columns * (number + 1) / parts;
+            let of = |place: usize| place < kept || wanted.contains(&place);
+            let names = self.head.iter().enumerate().filter(|(place, _)| of(*place)).map(|(_, name)| name.clone());
+            let cells = |row: &Vec<Cell>| {
+                row.iter().enumerate().filter(|(place, _)| of(*place)).map(|(_, cell)| cell.clone()).collect()
+            };
+            Self { head: names.collect(), rows: self.rows.iter().map(cells).collect() }
+        };
+        (0..parts).map(part).collect()
+    }
+
     /// Whether there is anything but names in it.
     pub fn is_empty(&self) -> bool {
         self.head.len() < 2 || self.rows.is_empty()
@@ -80,7 +98,7 @@ impl Grid {
                     @for (column, cell) in row.iter().enumerate() {
                         @if column == 0 && cell.main.is_empty() { th scope="row" {} }
                         @else if column == 0 { th scope="row" { (inner(cell)) } }
-                        @else { td.best[cell.best] { (inner(cell)) } }
+                        @else { td.best[cell.best].reached[cell.reached] { (inner(cell)) } }
                     }
                 } } }
             } }
@@ -111,7 +129,7 @@ fn inner(cell: &Cell) -> Markup {
 impl Cell {
     fn markdown(&self) -> String {
         let main = if self.main.is_empty() { NONE.to_owned() } else { plain(&self.main) };
-        let main = if self.best { format!("**{main}**") } else { main };
+        let main = if self.best || self.reached { format!("**{main}**") } else { main };
         if self.small.is_empty() { main } else { format!("{main} ({})", plain(&self.small)) }
     }
 }
@@ -154,6 +172,18 @@ mod tests {
         let narrow = narrow.without_empty_columns();
         assert_eq!(narrow.markdown(), "| system | b |\n|---|---|\n| nats | 7 |\n");
         assert!(grid(["nats", "", ""]).without_empty_columns().is_empty());
+    }
+
+    #[test]
+    fn a_wide_grid_is_told_in_parts() {
+        let head: Vec<String> = ["case", "a", "b", "c", "d", "e", "f", "g"].map(Into::into).to_vec();
+        let grid = Grid { rows: vec![head.iter().cloned().map(Cell::of).collect()], head };
+        let parts = grid.in_parts(1, 3);
+        let heads: Vec<_> = parts.iter().map(|part| part.head.concat()).collect();
+        assert_eq!(heads, ["caseab", "casecd", "caseefg"]);
+        let rows = parts.iter().map(|part| part.rows[0].iter().map(|cell| cell.main.as_str()).collect::<String>());
+        assert_eq!(rows.collect::<Vec<_>>(), heads);
+        assert_eq!(Grid::default().in_parts(2, 6).len(), 1);
     }
 
     #[test]

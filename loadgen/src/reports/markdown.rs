@@ -1,5 +1,6 @@
 //! The tables of the page as Markdown, for a document.
 
+use super::apart;
 use super::case_tables;
 use super::grid::plain;
 use super::page::started;
@@ -20,6 +21,7 @@ pub fn markdown(results: &Results) -> String {
         let commit =
             first.commit.as_deref().map(|commit| format!(", commit {}", plain(&short(commit, 60)))).unwrap_or_default();
         text += &format!("## {}{commit}\n\n{}\n\n", plain(&started(&chapter)), plain(&summary::trust(&chapter)));
+        text += &apart::words(&chapter).map(|distance| format!("{}\n\n", plain(&distance))).unwrap_or_default();
         for told in summary::sentences(&chapter).iter().take(CASES) {
             for (about, sentence) in &told.sentences {
                 text += &format!("- **{}.** {}\n", plain(about), plain(sentence));

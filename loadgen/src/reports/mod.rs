@@ -1,6 +1,7 @@
 //! What people and other tools get to read of runs: tables, a page with plots, Markdown, and HdrHistogram's files. Everything but the last is
 //! made from `run.json` alone.
 
+mod apart;
 mod case_page;
 mod case_tables;
 mod chapter_page;
@@ -61,7 +62,7 @@ pub fn write_page(folder: &Path, results: &Results) -> Result<PathBuf, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::results::Run;
+    use crate::results::{Distance, Run};
 
     /// Where the whole folder of a made-up comparison is left, to be looked at.
     const KEEP: &str = "RINGDOVE_KEEP_REPORT";
@@ -171,10 +172,37 @@ mod tests {
         assert_eq!((one.warmup_s, one.duration_s, one.on_time.as_deref()), (Some(0.5), Some(2.5), Some("p90")));
     }
 
+    #[test]
+    fn a_file_that_does_not_say_how_far_the_cores_were_apart_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut results = synthetic::realistic();
+        let runs = &mut results.comparisons[0].runs;
+        runs[0].distance = Distance::default();
+        runs[1].distance.after_ns = None;
+        results.save(folder.path()).unwrap();
+        let text = fs::read_to_string(folder.path().join(FILE)).unwrap();
+        let runs = &read(folder.path()).unwrap().comparisons[0].runs;
+        assert_eq!(runs.len() - 1, text.matches("\"distance\":{\"before_ns\":61.0").count());
+        assert_eq!((runs[0].distance, runs[1].distance.before_ns), (Distance::default(), Some(61.0)));
+        assert_eq!((runs[1].distance.after_ns, runs[2].distance.after_ns), (None, Some(74.0)));
+    }
+
+    #[test]
+    fn the_page_and_the_tables_say_how_far_the_cores_were_apart() {
+        let said = "a cache line took 61 to 74 ns from one core to the other and back";
+        assert!(page_of(|_| {}).contains(said) && markdown(&synthetic::realistic()).contains(said));
+        assert!(page_of(|_| {}).contains("core to core, ns"));
+        let none = page_of(|results| {
+            results.comparisons[0].runs.iter_mut().for_each(|run| run.distance = Distance::default());
+        });
+        assert!(!none.contains("a cache line took") && !none.contains("core to core, ns"));
+    }
+
     fn break_numbers(run: &mut Run) {
         (run.measured_s, run.sends_per_s, run.deliveries_per_s) = (f64::NAN, f64::INFINITY, f64::NEG_INFINITY);
         run.cpu.server_s_per_million_deliveries = Some(f64::NAN);
         run.offered_per_s = run.offered_per_s.map(|_| f64::NAN);
+        (run.distance.before_ns, run.distance.after_ns) = (Some(f64::NAN), Some(f64::INFINITY));
         (run.checked.deliveries, run.checked.lost) = (u64::MAX, u64::MAX);
         if let Some(memory) = &mut run.memory {
             (memory.connections, memory.rss_bytes) = (u64::MAX, u64::MAX);
@@ -254,6 +282,19 @@ mod tests {
         assert!(page.contains("nats none of them") && page.contains(" at its end"));
         assert!(page.contains("is at its end: that is a result and no void run"));
         assert!(!page.contains("loadgen itself was late or at its end"), "the load handed over all of it");
+    }
+
+    #[test]
+    fn several_series_are_listed_at_the_top() {
+        let page = page_of(|results| {
+            let mut other = results.comparisons[0].clone();
+            (other.started, other.commit) = ("2026-11-27T01:02:03Z".into(), Some("0123abc".into()));
+            results.comparisons.push(other);
+        });
+        assert!(page.contains("2 series, of 2026-11-26 06:30:00 UTC to 2026-11-27 01:02:03 UTC"));
+        let item = "<li><a href=\"#s1\">2026-11-27 01:02:03 UTC</a>, commit 0123abc: pair, fanout, idle; ";
+        assert!(page.contains(item) && page.contains("<h2 class=\"here\" id=\"s1\">Series 2 of 2: "));
+        assert!(!page_of(|_| {}).contains("series of its own"));
     }
 
     #[test]

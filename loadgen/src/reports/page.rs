@@ -29,8 +29,9 @@ pub fn page(results: &Results) -> String {
                 h1 { (title) }
                 p.under { (subtitle(results, &chapters)) }
                 @if chapters.is_empty() { p { "Nothing was compared yet." } }
+                @if chapters.len() > 1 { (series(&chapters)) }
                 @for (number, chapter) in chapters.iter().enumerate() {
-                    @if chapters.len() > 1 { h2.here { "Series " (number + 1) " of " (chapters.len()) ": " (started(chapter)) } }
+                    @if chapters.len() > 1 { h2.here id={ "s" (number) } { "Series " (number + 1) " of " (chapters.len()) ": " (started(chapter)) } }
                     (chapter_page::chapter(chapter, number, budget))
                 }
             }
@@ -87,12 +88,33 @@ fn title(chapters: &[Chapter<'_>]) -> String {
 fn subtitle(results: &Results, chapters: &[Chapter<'_>]) -> Markup {
     let runs = results.comparisons.iter().map(|comparison| comparison.runs.len()).sum::<usize>();
     html! {
-        @if let Some(first) = chapters.first() {
+        @if let [first, .., last] = chapters {
+            (chapters.len()) " series, of " (started(first)) " to " (started(last)) " · "
+        } @else if let Some(first) = chapters.first() {
             (started(first)) " · "
             @if let Some(commit) = &first.comparisons[0].commit { "commit " (short(commit, 40)) " · " }
             (short(&first.comparisons[0].machine.cpu, 80)) ", " (first.comparisons[0].machine.cores) " cores · "
         }
         (whole(runs as f64)) " runs"
+    }
+}
+
+/// The series of a page, and where they begin.
+fn series(chapters: &[Chapter<'_>]) -> Markup {
+    let line = |chapter: &Chapter<'_>| {
+        let mut workloads: Vec<_> = chapter.cases.iter().map(|study| short(&study.case.workload, 40)).collect();
+        workloads.dedup();
+        let commit = chapter.comparisons[0].commit.as_deref().map(|commit| format!(", commit {}", short(commit, 40)));
+        let runs: usize = chapter.comparisons.iter().map(|comparison| comparison.runs.len()).sum();
+        format!("{}: {}; {} runs", commit.unwrap_or_default(), workloads.join(", "), whole(runs as f64))
+    };
+    html! {
+        p { "What was measured with other sources, versions, settings or times, or on another machine, is a series of its own:" }
+        ol {
+            @for (number, chapter) in chapters.iter().enumerate() {
+                li { a href={ "#s" (number) } { (started(chapter)) } (line(chapter)) }
+            }
+        }
     }
 }
 

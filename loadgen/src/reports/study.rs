@@ -72,6 +72,11 @@ pub fn is_floor(name: &str) -> bool {
     name == "floor" || name.starts_with("floor-")
 }
 
+/// Whether a system is ringdove, at whatever level.
+fn is_ours(name: &str) -> bool {
+    name == "ringdove" || name.starts_with("ringdove-")
+}
+
 /// Whether both may be in one series. Systems may differ, so all members of a series are asked: two of them may name a third one
 /// differently.
 fn comparable(one: &Comparison, other: &Comparison) -> bool {
@@ -100,7 +105,7 @@ fn names(results: &Results) -> Vec<&str> {
             }
         }
     }
-    names.sort_by_key(|name| (*name != "ringdove", !name.starts_with("ringdove"), !is_floor(name)));
+    names.sort_by_key(|name| (*name != "ringdove", !is_ours(name), !is_floor(name)));
     names
 }
 
@@ -171,7 +176,12 @@ impl<'a> Entry<'a> {
     }
 }
 
-impl CaseStudy<'_> {
+impl<'a> CaseStudy<'a> {
+    /// The entry that others are held against: ringdove's, or that of the first of its levels where it takes no part as it comes.
+    pub fn ours(&self) -> Option<&Entry<'a>> {
+        self.entries.iter().find(|entry| is_ours(entry.system.name))
+    }
+
     /// The entry of a system.
     pub fn entry(&self, name: &str) -> Option<&Entry<'_>> {
         self.entries.iter().find(|entry| entry.system.name == name)

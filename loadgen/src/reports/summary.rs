@@ -12,6 +12,8 @@ use crate::results::Run;
 
 /// So many rivals are named in a sentence.
 const RIVALS: usize = 6;
+/// So many systems stand beside each other on a page.
+const ABREAST: usize = 6;
 /// So many letters of a reason are told.
 const REASON: usize = 120;
 
@@ -67,9 +69,9 @@ fn of_case(study: &CaseStudy<'_>) -> String {
     };
     let mut sentence = leader(study, main) + &missing(study);
     for floor in study.entries.iter().filter(|entry| is_floor(entry.system.name)) {
-        if let Some(ratio) = study.entry("ringdove").and_then(|ours| main.ratio(ours, floor)) {
-            let floor = short(floor.system.name, 20);
-            sentence += &format!(" {floor} only forwards; ringdove has {} times its {}.", ranged(&ratio), main.name);
+        if let Some((ours, ratio)) = study.ours().and_then(|ours| Some((ours, main.ratio(ours, floor)?))) {
+            let (floor, ours) = (short(floor.system.name, 20), short(ours.system.name, 20));
+            sentence += &format!(" {floor} only forwards; {ours} has {} times its {}.", ranged(&ratio), main.name);
         }
     }
     // a storm is two things: what it does to those who write, and how soon the others are back
@@ -103,7 +105,8 @@ fn leader(study: &CaseStudy<'_>, measure: &Measure) -> String {
         if study.entries.iter().any(measures::falls_short) {
             return "nobody keeps up with what is offered.".into();
         }
-        let alone = study.entries.iter().find(|entry| !is_floor(entry.system.name) && figure(entry).is_some());
+        let told = |floor| move |entry: &&Entry<'_>| is_floor(entry.system.name) == floor && figure(entry).is_some();
+        let alone = study.entries.iter().find(told(false)).or_else(|| study.entries.iter().find(told(true)));
         return match alone.and_then(|entry| Some((entry, figure(entry)?))) {
             Some((entry, figure)) => format!("{} has {}: {figure}.", short(entry.system.name, 20), measure.name),
             None => "no run of it counts.".into(),
@@ -141,8 +144,9 @@ fn leader(study: &CaseStudy<'_>, measure: &Measure) -> String {
 }
 
 fn cost(study: &CaseStudy<'_>, cpu: &Measure) -> String {
-    let Some(ours) = study.entry("ringdove") else { return String::new() };
-    let others = study.entries.iter().filter(|entry| !is_floor(entry.system.name) && entry.system.name != "ringdove");
+    let Some(ours) = study.ours() else { return String::new() };
+    let is_other = |entry: &&Entry<'_>| !is_floor(entry.system.name) && entry.system.place != ours.system.place;
+    let others = study.entries.iter().filter(is_other);
     let ratios: Vec<_> = others
         .filter_map(|entry| {
             Some(format!("{} {} times", short(entry.system.name, 20), digits::ratio(cpu.ratio(entry, ours)?.median)))
@@ -152,7 +156,7 @@ fn cost(study: &CaseStudy<'_>, cpu: &Measure) -> String {
     if ratios.is_empty() {
         String::new()
     } else {
-        format!(" CPU for a delivery beside ringdove's: {}.", ratios.join(", "))
+        format!(" CPU for a delivery beside {}'s: {}.", short(ours.system.name, 20), ratios.join(", "))
     }
 }
 
@@ -222,8 +226,9 @@ fn ranged(ratio: &Spread) -> String {
     if range.is_empty() { format!("{median} (one round)") } else { format!("{median} ({range})") }
 }
 
-/// The most important figures of each case, beside each other; the first column leads to the case.
-pub fn table(chapter: &Chapter<'_>, most: usize, anchor: impl Fn(usize) -> String) -> Grid {
+/// The most important figures of each case, beside each other; the first column leads to the case. Many systems make several tables, each as
+/// wide as a page.
+pub fn tables(chapter: &Chapter<'_>, most: usize, anchor: impl Fn(usize) -> String) -> Vec<Grid> {
     let mut grid = Grid { head: vec!["case".into(), "figure".into()], rows: Vec::new() };
     grid.head.extend(chapter.systems.iter().map(|system| short(system.name, 20)));
     for (number, study) in chapter.cases.iter().enumerate().take(most) {
@@ -239,13 +244,13 @@ pub fn table(chapter: &Chapter<'_>, most: usize, anchor: impl Fn(usize) -> Strin
             grid.rows.push(row);
         }
     }
-    grid
+    grid.in_parts(2, ABREAST)
 }
 
 fn beside_ringdove(study: &CaseStudy<'_>, entry: &Entry<'_>, measure: &Measure) -> Cell {
     let Some(spread) = measure.spread(entry) else { return Cell::default() };
     let mut cell = Cell::of((measure.write)(spread.median));
-    if let Some(ours) = study.entry("ringdove").filter(|ours| ours.system.place != entry.system.place)
+    if let Some(ours) = study.ours().filter(|ours| ours.system.place != entry.system.place)
         && let Some(ratio) = measure.ratio(entry, ours)
     {
         cell.small = format!("× {}", digits::ratio(ratio.median));
@@ -340,6 +345,23 @@ mod tests {
     fn one_system_alone_is_not_compared() {
         assert_eq!(sentence(&[("nats", &[100.0, 102.0])]), "nats has sends/s: 101.0.");
         assert_eq!(sentence(&[("nats", &[f64::NAN])]), "no run of it counts.");
+    }
+
+    /// Where ringdove takes part at another level only, that is what stands beside its floor.
+    #[test]
+    fn a_level_of_ringdove_stands_for_it() {
+        let said = sentence(&[
+            ("ringdove-disk", &[100.0, 100.0]),
+            ("floor-synced", &[200.0, 200.0]),
+            ("redis-streams", &[50.0, 50.0]),
+        ]);
+        let floor = "floor-synced only forwards; ringdove-disk has 0.50 (0.50 to 0.50) times its sends/s.";
+        assert!(said.ends_with(floor), "{said}");
+    }
+
+    #[test]
+    fn a_floor_alone_is_told() {
+        assert_eq!(sentence(&[("floor", &[100.0, 102.0])]), "floor has sends/s: 101.0.");
     }
 
     #[test]

@@ -22,6 +22,10 @@ pub fn table(run: &Run) -> String {
         text += &line("deliveries /s", &whole(run.deliveries_per_s));
     }
     text += &cpu(&run.cpu, run.measured_s);
+    let ns: Vec<_> = run.distance.readings().map(whole).collect();
+    if !ns.is_empty() {
+        text += &format!("  {:<22}{:>14}  ns there and back, before and after\n", "core to core", ns.join(", "));
+    }
     if let Some(memory) = &run.memory {
         let resident =
             format!("{}, of which {} its own", bytes(memory.rss_bytes as f64), bytes(memory.rss_anon_bytes as f64));
@@ -83,12 +87,12 @@ fn latencies(run: &Run) -> String {
     }
     let names = PERCENTILES.iter().map(|(name, _)| *name).filter(|name| *name != "p99.99");
     let head: String = names.clone().map(|name| format!("{name:>10}")).collect();
-    let mut text = format!("  {:<26}{head}{:>12}\n", "latency, us", "max");
+    let mut text = format!("  {:<36}{head}{:>12}\n", "latency, us", "max");
     for latency in told {
-        let name = format!("{}, {}", short(&latency.of, 16), short(&latency.kind, 10));
+        let name = format!("{}, {}", short(&latency.of, 24), short(&latency.kind, 10));
         let at = |name| latency.percentiles_us.get(name).map_or("-".into(), |figure| us(*figure));
         let figures: String = names.clone().map(|name| format!("{:>10}", at(name))).collect();
-        text += &format!("  {name:<26}{figures}{:>12}\n", us(latency.max_us));
+        text += &format!("  {name:<36}{figures}{:>12}\n", us(latency.max_us));
     }
     text
 }
@@ -112,16 +116,30 @@ fn checked(run: &Run) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reports::synthetic::{case, realistic, run};
+    use crate::reports::synthetic::{case, latency, realistic, run};
 
     #[test]
     fn a_run_is_told_to_people() {
         let told = table(&run("ringdove", case("pair", &[("pairs", "50"), ("window", "1000")]), 1));
         assert!(told.starts_with("pair against ringdove: 50 pairs, 1,000 outstanding\n"), "{told}");
         assert!(told.contains("  server CPU                      20 %  0.6 us a delivery\n"), "{told}");
+        assert!(
+            told.contains("  core to core                  61, 74  ns there and back, before and after\n"),
+            "{told}"
+        );
         assert!(told.contains("p99.9         max\n  delivery, response "), "{told}");
         assert!(told.ends_with("  checked: 6,000 sends, 6,000 deliveries, each once and in order\n"), "{told}");
         assert!(!told.contains("VOID"), "{told}");
+    }
+
+    #[test]
+    fn what_was_measured_is_named_in_full() {
+        let mut one = run("ringdove", case("mixed", &[]), 1);
+        one.latencies = ["delivery to the absent", "delivery in the storm"].map(|of| latency(of, "response")).to_vec();
+        let told = table(&one);
+        for name in ["\n  delivery to the absent, response  ", "\n  delivery in the storm, response  "] {
+            assert!(told.contains(name), "{told}");
+        }
     }
 
     #[test]
@@ -143,7 +161,7 @@ mod tests {
         one.latencies.clear();
         one.memory = None;
         one.cpu = Cpu { server_s: Some(0.0), ..Cpu::default() };
-        one.checked = Default::default();
+        (one.checked, one.distance) = Default::default();
         assert_eq!(table(&one), "idle against floor: \n  server CPU                       – %\n");
     }
 

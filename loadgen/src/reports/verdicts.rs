@@ -30,7 +30,7 @@ fn row(verdict: &Verdict) -> Vec<Cell> {
         },
         Cell::spread(Spread::of(verdict.rounds.iter().copied()), digits::figure),
         // nothing but this: whatever is said besides limits it
-        Cell { best: verdict.verdict == "reached", ..Cell::of(short(&verdict.verdict, 200)) },
+        Cell { reached: verdict.verdict == "reached", ..Cell::of(short(&verdict.verdict, 200)) },
     ]
 }
 
@@ -52,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_reached_has_a_star() {
+    fn only_what_is_reached_has_a_tick() {
         let mut results = realistic();
         let verdicts = &mut results.comparisons[0].verdicts;
         let words = [
@@ -64,7 +64,7 @@ mod tests {
         ];
         let one = verdicts[0].clone();
         *verdicts = words.map(|words| Verdict { verdict: words.into(), ..one.clone() }).to_vec();
-        let stars: Vec<_> = grid(&chapters(&results)[0]).rows.iter().map(|row| row[6].best).collect();
-        assert_eq!(stars, [true, false, false, false, false]);
+        let ticks: Vec<_> = grid(&chapters(&results)[0]).rows.iter().map(|row| row[6].reached).collect();
+        assert_eq!(ticks, [true, false, false, false, false]);
     }
 }

@@ -95,6 +95,15 @@ pub trait System: Sync {
     /// It refuses.
     fn prepare(&self, target: &Target, cast: &Cast) -> Result<Box<dyn Book>, String>;
 
+    /// Whether a server that runs, and that loadgen has not started, keeps by now what this system promises, as far as it tells. Of one that tells
+    /// nothing: yes.
+    ///
+    /// # Errors
+    /// It does not say, or what it promises cannot be known of one that runs.
+    fn keeps_its_level(&self, _: &Target) -> Result<bool, String> {
+        Ok(true)
+    }
+
     /// What a server that runs has counted by now, by name. Of one that counts nothing: nothing.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use super::accounts::Door;
 use super::wire::admin::admin_answer::Body;
 use super::wire::admin::admin_frame::Request;
-use super::wire::admin::{List, Stats};
+use super::wire::admin::{Figures, List, Stats};
 use crate::system::Counted;
 
 /// Users in one answer, as the schema says.
@@ -29,17 +29,30 @@ pub fn counted(door: &Path, broker: &Path) -> Result<Counted, String> {
 }
 
 fn figures(door: &Path) -> Result<Counted, String> {
+    let figures = ask(door)?;
+    Ok(Counted::from([
+        ("accounts", figures.accounts),
+        ("groups", figures.groups),
+        ("online", figures.online),
+        ("sessions", figures.sessions),
+        ("connections", figures.connections),
+        ("epoch", figures.epoch.into()),
+    ]))
+}
+
+fn ask(door: &Path) -> Result<Figures, String> {
     match Door::open(door)?.ask(Request::Stats(Stats {}))? {
-        Some(Body::Figures(figures)) => Ok(Counted::from([
-            ("accounts", figures.accounts),
-            ("groups", figures.groups),
-            ("online", figures.online),
-            ("sessions", figures.sessions),
-            ("connections", figures.connections),
-            ("epoch", figures.epoch.into()),
-        ])),
+        Some(Body::Figures(figures)) => Ok(figures),
         other => Err(format!("the question for figures was answered with {other:?}")),
     }
+}
+
+/// Whether all that may have been answered so far is on disk. At level disk it always is; at others hardly ever, while there is something to write.
+///
+/// # Errors
+/// Nobody answers at the door.
+pub fn is_on_disk(door: &Path) -> Result<bool, String> {
+    ask(door).map(|figures| figures.released <= figures.synced)
 }
 
 /// The entries of all inboxes: a user's version counts them without a gap.

@@ -69,6 +69,10 @@ impl System for Ringdove {
         true
     }
 
+    fn is_durable(&self) -> bool {
+        self.level != "memory"
+    }
+
     fn keeps(&self) -> Keeps {
         Keeps::AndTellsHowFar
     }
@@ -99,6 +103,16 @@ impl System for Ringdove {
             accounts::befriend(door, &users, |place| circle.of(place))?;
         }
         register(target, cast, users)
+    }
+
+    fn keeps_its_level(&self, target: &Target) -> Result<bool, String> {
+        if self.level != "disk" {
+            return Err(format!(
+                "whether a ringdove that runs already is at level {} cannot be known: say --start, or --system ringdove-disk",
+                self.level
+            ));
+        }
+        counters::is_on_disk(target.admin.as_deref().ok_or("say --admin: where is its admin door?")?)
     }
 
     fn counted(&self, target: &Target, place: &Place) -> Result<Counted, String> {
