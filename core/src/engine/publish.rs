@@ -208,7 +208,8 @@ impl Publisher {
             slot.content = content;
             set_delivery(&mut slot.delivery, events, time);
             hand_over(&mut fan_out.told, &mut slot.recipients);
-            if total <= RECIPIENTS {
+            slot.goes_on = total > RECIPIENTS;
+            if !slot.goes_on {
                 slot.answer = answer.take().and_then(|answer| answer(&slot.delivery));
             }
         });
@@ -236,7 +237,8 @@ impl Publisher {
                 slot.content = (0, fan_out.content.len() as u32);
                 slot.delivery = fan_out.delivery;
                 hand_over(&mut fan_out.told, &mut slot.recipients);
-                if left <= RECIPIENTS {
+                slot.goes_on = left > RECIPIENTS;
+                if !slot.goes_on {
                     slot.answer = fan_out.answer.take();
                 }
             });

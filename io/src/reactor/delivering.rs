@@ -1,15 +1,18 @@
 //! From the commit ring to the connections: entries to their recipients first, then the answer.
 
 use ringdove_core::ids::{GroupId, UserId, Version};
-use ringdove_core::rings::{Answer, AnswerBody, CommitSlot, Delivery, Recipient};
+use ringdove_core::rings::{Answer, AnswerBody, CommitSlot, Delivery, PORTION, Recipient};
+use ringdove_core::wire::bundle::Bundle;
 use ringdove_core::wire::frame::put_length;
 use ringdove_core::wire::hot::{self, Names, NewTail, SentEntry, Tail};
 use ringdove_core::wire::{Refusal, v1};
 
 use super::Edge;
 use super::output::put_refusal;
+use super::runs::{ENTRIES, Run, recipients};
 use crate::connection::{Connection, Stage};
 use crate::counters::Counter;
+use crate::dialect::Dialect;
 
 /// Bytes of version, tags and lengths in front of a shared tail, at most.
 pub(super) const PUSH_HEAD: usize = 24;
@@ -48,10 +51,81 @@ fn new_tail<'a>(own: bool, delivery: &Delivery, content: &'a [u8]) -> NewTail<'a
 }
 
 impl Edge {
-    /// Writes what a slot says to this reactor's connections. Returns how many were written to.
-    pub(super) fn deliver(&mut self, slot: &CommitSlot, tails: &mut Tails) -> usize {
+    /// Writes what slots say to this reactor's connections. Returns how many writes into buffers that were.
+    pub(super) fn deliver_all(&mut self, mut slots: &[&CommitSlot], tails: &mut Tails, bundle: &mut Bundle) -> usize {
         let mut count = 0;
-        let recipients = slot.recipients.get(usize::from(self.index)).map_or(&[][..], Vec::as_slice);
+        let is_all = slots.len() < PORTION;
+        while !slots.is_empty() {
+            let run = Run::first_of(slots, self.index);
+            slots = &slots[run.slots().len()..];
+            if run.is_run() {
+                let at_once = run.is_full() || (is_all && slots.is_empty());
+                count += self.deliver_run(&run, at_once, tails, bundle);
+            } else {
+                count += run.slots().iter().map(|slot| self.deliver(slot, tails)).sum::<usize>();
+            }
+        }
+        count
+    }
+
+    /// Writes what the slots of a run say: connection by connection, then the answers. `at_once`: nothing is known that would come behind
+    /// it, so that each connection is flushed as soon as it has its entries, while they are in the cache.
+    fn deliver_run(&mut self, run: &Run<'_>, at_once: bool, tails: &mut Tails, bundle: &mut Bundle) -> usize {
+        bundle.clear();
+        for slot in run.entries() {
+            bundle.add(|out| new_tail(false, &slot.delivery, &slot.content()).put(out));
+        }
+        let mut count = 0;
+        for part in run.parts() {
+            let lists = part.lists();
+            let mut versions = [0; ENTRIES];
+            let versions = &mut versions[..lists.len()];
+            for nth in 0..lists[0].len() {
+                for (version, list) in versions.iter_mut().zip(lists) {
+                    *version = list[nth].version.0;
+                }
+                let to = lists[0][nth];
+                if self.push_bundle(to, versions, bundle) {
+                    if at_once {
+                        self.flush_pushed(to.key());
+                    }
+                    continue;
+                }
+                for (slot, list) in run.entries().zip(lists) {
+                    tails.clear();
+                    self.push(&list[nth], tails.of(list[nth].is_own(), slot));
+                }
+            }
+            count += lists.len() * lists[0].len();
+        }
+        count + run.slots().iter().map(|slot| self.answer_slot(slot)).sum::<usize>()
+    }
+
+    /// Writes several entries at once as news. Returns false, with nothing done, if that is not so simple: not everyone is LIVE, has room and
+    /// speaks the native dialect.
+    fn push_bundle(&mut self, to: Recipient, versions: &[u64], bundle: &mut Bundle) -> bool {
+        let key = to.key();
+        let Some(connection) = self.connections.get_mut(key as usize) else { return false };
+        let is_simple = connection.generation == to.generation
+            && connection.stage == Stage::Live
+            && !connection.quiet
+            && !to.is_own()
+            && connection.aside.is_none()
+            && connection.dialect != Dialect::JsonLines;
+        let Some(last) = versions.last().filter(|_| is_simple) else { return false };
+        let size = bundle.tails_len() + versions.len() * PUSH_HEAD;
+        if !self.output.push(key, connection, size, |out| bundle.put_pushes(out, versions)) {
+            return false;
+        }
+        connection.sent = Version(*last);
+        connection.head = connection.head.max(connection.sent);
+        self.output.counters.add(Counter::Pushes, versions.len() as u64);
+        true
+    }
+
+    /// Writes what a slot says. Returns how many writes that were.
+    fn deliver(&mut self, slot: &CommitSlot, tails: &mut Tails) -> usize {
+        let recipients = recipients(slot, self.index);
         match recipients {
             [] => {}
             all if slot.signal => {
@@ -66,14 +140,18 @@ impl Edge {
                 }
             }
         }
-        count += recipients.len();
-        if let Some(answer) = &slot.answer
-            && answer.connection.reactor == self.index
-        {
-            self.answer(slot, answer);
-            count += 1;
+        recipients.len() + self.answer_slot(slot)
+    }
+
+    /// Writes a slot's answer, if it is for one of this reactor's connections. Returns how many were written.
+    fn answer_slot(&mut self, slot: &CommitSlot) -> usize {
+        match &slot.answer {
+            Some(answer) if answer.connection.reactor == self.index => {
+                self.answer(slot, answer);
+                1
+            }
+            _ => 0,
         }
-        count
     }
 
     fn push(&mut self, recipient: &Recipient, tail: &(impl Tail + ?Sized)) {
