@@ -43,11 +43,8 @@ impl Inbox {
     /// Takes the next version for the record at `position`.
     #[inline]
     pub(super) fn push(&mut self, position: Position, budget: &mut WindowBudget) -> Version {
-        let kept = self.kept as usize;
-        let is_full = kept >= budget.each || (budget.left == 0 && kept >= ALWAYS);
-        // a window that may hold nothing has no place for one either
-        if !is_full || kept == 0 {
-            self.make_room(budget);
+        if (self.kept as usize) < budget.each {
+            self.keep_more(budget);
         }
         self.head += 1;
         let at = place(self.head, self.window.len());
@@ -57,8 +54,12 @@ impl Inbox {
         Version(self.head)
     }
 
-    /// Lets the window keep one entry more.
-    fn make_room(&mut self, budget: &mut WindowBudget) {
+    /// Lets the window keep one entry more, if the budget allows it. In line it would cost those who have a full window.
+    #[inline(never)]
+    fn keep_more(&mut self, budget: &mut WindowBudget) {
+        if budget.left == 0 && self.kept as usize >= ALWAYS {
+            return;
+        }
         budget.left = budget.left.saturating_sub(1);
         if self.kept as usize == self.window.len() {
             self.grow();
@@ -67,7 +68,6 @@ impl Inbox {
     }
 
     /// Twice the window, with the same entries.
-    #[cold]
     fn grow(&mut self) {
         let mut larger = vec![0; (2 * self.window.len()).max(FIRST)].into_boxed_slice();
         for version in self.oldest()..=self.head {

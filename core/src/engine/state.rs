@@ -37,8 +37,10 @@ pub struct State {
 
 /// Hears of every inbox entry while an event is applied: the live engine turns it into recipients, recovery ignores it.
 pub(super) trait Listener {
-    /// `user` has a new entry of this version.
+    /// `user`, who is not the one who did it, has a new entry of this version.
     fn entry(&mut self, user: UserId, version: Version);
+    /// Whoever did it has.
+    fn own_entry(&mut self, from: UserId, version: Version);
 }
 
 /// Recovery: nobody listens.
@@ -46,6 +48,7 @@ pub(super) struct Nobody;
 
 impl Listener for Nobody {
     fn entry(&mut self, _: UserId, _: Version) {}
+    fn own_entry(&mut self, _: UserId, _: Version) {}
 }
 
 impl State {
@@ -413,8 +416,10 @@ fn deliver(
         let version = inbox.push(position, windows);
         if id == from {
             own = version;
+            listener.own_entry(id, version);
+        } else {
+            listener.entry(id, version);
         }
-        listener.entry(id, version);
     }
     own
 }

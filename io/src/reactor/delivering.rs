@@ -9,10 +9,9 @@ use ringdove_core::wire::{Refusal, v1};
 
 use super::Edge;
 use super::output::put_refusal;
-use super::runs::{ENTRIES, Run, recipients};
+use super::runs::{Run, recipients};
 use crate::connection::{Connection, Stage};
 use crate::counters::Counter;
-use crate::dialect::Dialect;
 
 /// Bytes of version, tags and lengths in front of a shared tail, at most.
 pub(super) const PUSH_HEAD: usize = 24;
@@ -27,13 +26,13 @@ pub(super) struct Tails {
 
 impl Tails {
     /// Another entry is told.
-    fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.others.clear();
         self.own.clear();
     }
 
     /// The entry's tail, for the sender's own devices or for anyone else.
-    fn of(&mut self, own: bool, slot: &CommitSlot) -> &[u8] {
+    pub(super) fn of(&mut self, own: bool, slot: &CommitSlot) -> &[u8] {
         let tail = if own { &mut self.own } else { &mut self.others };
         if tail.is_empty() {
             new_tail(own, &slot.delivery, &slot.content()).put(tail);
@@ -43,7 +42,7 @@ impl Tails {
 }
 
 /// The entry's tail, for the sender's own devices or for anyone else.
-fn new_tail<'a>(own: bool, delivery: &Delivery, content: &'a [u8]) -> NewTail<'a> {
+pub(super) fn new_tail<'a>(own: bool, delivery: &Delivery, content: &'a [u8]) -> NewTail<'a> {
     let Delivery { from: UserId(from), user: UserId(user), group: GroupId(group), ordinal, time } = *delivery;
     // nobody is not the sender: any viewer who is not stands for all of them
     let names = Names::for_viewer(if own { from } else { 0 }, from, user, group);
@@ -68,61 +67,6 @@ impl Edge {
         count
     }
 
-    /// Writes what the slots of a run say: connection by connection, then the answers. `at_once`: nothing is known that would come behind
-    /// it, so that each connection is flushed as soon as it has its entries, while they are in the cache.
-    fn deliver_run(&mut self, run: &Run<'_>, at_once: bool, tails: &mut Tails, bundle: &mut Bundle) -> usize {
-        bundle.clear();
-        for slot in run.entries() {
-            bundle.add(|out| new_tail(false, &slot.delivery, &slot.content()).put(out));
-        }
-        let mut count = 0;
-        for part in run.parts() {
-            let lists = part.lists();
-            let mut versions = [0; ENTRIES];
-            let versions = &mut versions[..lists.len()];
-            for nth in 0..lists[0].len() {
-                for (version, list) in versions.iter_mut().zip(lists) {
-                    *version = list[nth].version.0;
-                }
-                let to = lists[0][nth];
-                if self.push_bundle(to, versions, bundle) {
-                    if at_once {
-                        self.flush_pushed(to.key());
-                    }
-                    continue;
-                }
-                for (slot, list) in run.entries().zip(lists) {
-                    tails.clear();
-                    self.push(&list[nth], tails.of(list[nth].is_own(), slot));
-                }
-            }
-            count += lists.len() * lists[0].len();
-        }
-        count + run.slots().iter().map(|slot| self.answer_slot(slot)).sum::<usize>()
-    }
-
-    /// Writes several entries at once as news. Returns false, with nothing done, if that is not so simple: not everyone is LIVE, has room and
-    /// speaks the native dialect.
-    fn push_bundle(&mut self, to: Recipient, versions: &[u64], bundle: &mut Bundle) -> bool {
-        let key = to.key();
-        let Some(connection) = self.connections.get_mut(key as usize) else { return false };
-        let is_simple = connection.generation == to.generation
-            && connection.stage == Stage::Live
-            && !connection.quiet
-            && !to.is_own()
-            && connection.aside.is_none()
-            && connection.dialect != Dialect::JsonLines;
-        let Some(last) = versions.last().filter(|_| is_simple) else { return false };
-        let size = bundle.tails_len() + versions.len() * PUSH_HEAD;
-        if !self.output.push(key, connection, size, |out| bundle.put_pushes(out, versions)) {
-            return false;
-        }
-        connection.sent = Version(*last);
-        connection.head = connection.head.max(connection.sent);
-        self.output.counters.add(Counter::Pushes, versions.len() as u64);
-        true
-    }
-
     /// Writes what a slot says. Returns how many writes that were.
     fn deliver(&mut self, slot: &CommitSlot, tails: &mut Tails) -> usize {
         let recipients = recipients(slot, self.index);
@@ -144,7 +88,7 @@ impl Edge {
     }
 
     /// Writes a slot's answer, if it is for one of this reactor's connections. Returns how many were written.
-    fn answer_slot(&mut self, slot: &CommitSlot) -> usize {
+    pub(super) fn answer_slot(&mut self, slot: &CommitSlot) -> usize {
         match &slot.answer {
             Some(answer) if answer.connection.reactor == self.index => {
                 self.answer(slot, answer);
@@ -154,7 +98,7 @@ impl Edge {
         }
     }
 
-    fn push(&mut self, recipient: &Recipient, tail: &(impl Tail + ?Sized)) {
+    pub(super) fn push(&mut self, recipient: &Recipient, tail: &(impl Tail + ?Sized)) {
         self.push_entry(recipient.key(), recipient.generation, recipient.version, tail);
     }
 

@@ -1,10 +1,18 @@
 //! Runs: entries behind each other that go to the same connections. What one of these gets is written together, so that its memory is
 //! touched once for all of them.
 
+use ringdove_core::ids::Version;
 use ringdove_core::rings::{CommitSlot, Recipient};
+use ringdove_core::wire::bundle::Bundle;
+
+use super::Edge;
+use super::delivering::{PUSH_HEAD, Tails, new_tail};
+use crate::connection::Stage;
+use crate::counters::Counter;
+use crate::dialect::Dialect;
 
 /// Entries of a run at most: more in one write would gain nothing.
-pub(super) const ENTRIES: usize = 64;
+const ENTRIES: usize = 64;
 
 /// The slots of a run: all parts of the first entry's fan-out, then all of the next one's.
 #[derive(Clone, Copy)]
@@ -107,4 +115,67 @@ fn answers_one_of(slot: &CommitSlot, fan_out: &[&CommitSlot], reactor: u8) -> bo
     let Some(answer) = slot.answer.as_ref().filter(|answer| answer.connection.reactor == reactor) else { return false };
     let key = answer.connection.key;
     fan_out.iter().any(|slot| recipients(slot, reactor).iter().any(|to| to.key() == key))
+}
+
+impl Edge {
+    /// Writes what the slots of a run say: connection by connection, then the answers. `at_once`: nothing is known that would come behind
+    /// it, so that each connection is flushed as soon as it has its entries, while they are in the cache.
+    pub(super) fn deliver_run(
+        &mut self,
+        run: &Run<'_>,
+        at_once: bool,
+        tails: &mut Tails,
+        bundle: &mut Bundle,
+    ) -> usize {
+        bundle.clear();
+        for slot in run.entries() {
+            bundle.add(|out| new_tail(false, &slot.delivery, &slot.content()).put(out));
+        }
+        let mut count = 0;
+        for part in run.parts() {
+            let lists = part.lists();
+            let mut versions = [0; ENTRIES];
+            let versions = &mut versions[..lists.len()];
+            for nth in 0..lists[0].len() {
+                for (version, list) in versions.iter_mut().zip(lists) {
+                    *version = list[nth].version.0;
+                }
+                let to = lists[0][nth];
+                if self.push_bundle(to, versions, bundle) {
+                    if at_once {
+                        self.flush_pushed(to.key());
+                    }
+                    continue;
+                }
+                for (slot, list) in run.entries().zip(lists) {
+                    tails.clear();
+                    self.push(&list[nth], tails.of(list[nth].is_own(), slot));
+                }
+            }
+            count += lists.len() * lists[0].len();
+        }
+        count + run.slots().iter().map(|slot| self.answer_slot(slot)).sum::<usize>()
+    }
+
+    /// Writes several entries together as news. Returns false, with nothing done, unless all is simple: the connection is LIVE, speaks the
+    /// native dialect and has room for all of them.
+    fn push_bundle(&mut self, to: Recipient, versions: &[u64], bundle: &mut Bundle) -> bool {
+        let key = to.key();
+        let Some(connection) = self.connections.get_mut(key as usize) else { return false };
+        let is_simple = connection.generation == to.generation
+            && connection.stage == Stage::Live
+            && !connection.quiet
+            && !to.is_own()
+            && connection.aside.is_none()
+            && connection.dialect != Dialect::JsonLines;
+        let Some(last) = versions.last().filter(|_| is_simple) else { return false };
+        let size = bundle.tails_len() + versions.len() * PUSH_HEAD;
+        if !self.output.push(key, connection, size, |out| bundle.put_pushes(out, versions)) {
+            return false;
+        }
+        connection.sent = Version(*last);
+        connection.head = connection.head.max(connection.sent);
+        self.output.counters.add(Counter::Pushes, versions.len() as u64);
+        true
+    }
 }
