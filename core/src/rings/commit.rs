@@ -319,10 +319,15 @@ impl CommitConsumer {
     /// Hands up to `limit` slots to `read`, in the engine's order, and returns how many. Up to [`PORTION`] it allocates nothing.
     pub fn take(&mut self, limit: u64, read: impl FnOnce(&[&CommitSlot])) -> usize {
         let Ok(mut guard) = self.ring.take(limit) else { return 0 };
-        let slots: SmallVec<[&CommitSlot; PORTION]> = (&mut guard).collect();
+        let mut slots: SmallVec<[&CommitSlot; PORTION]> = SmallVec::new();
+        let mut some_large = false;
+        for slot in &mut guard {
+            some_large |= slot.payload.is_large();
+            slots.push(slot);
+        }
         read(&slots);
-        for slot in &slots {
-            slot.payload.pass(slot.recipients.len());
+        if some_large {
+            slots.iter().for_each(|slot| slot.payload.pass(slot.recipients.len()));
         }
         let count = slots.len();
         drop(slots);

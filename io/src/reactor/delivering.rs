@@ -54,7 +54,13 @@ impl Edge {
     pub(super) fn deliver_all(&mut self, mut slots: &[&CommitSlot], tails: &mut Tails, bundle: &mut Bundle) -> usize {
         let mut count = 0;
         let is_all = slots.len() < PORTION;
-        while !slots.is_empty() {
+        while let [first, behind @ ..] = slots {
+            if !first.goes_on && recipients(first, self.index).len() < 2 {
+                // nothing to share
+                count += self.deliver(first, tails);
+                slots = behind;
+                continue;
+            }
             let run = Run::first_of(slots, self.index);
             slots = &slots[run.slots().len()..];
             if run.is_run() {

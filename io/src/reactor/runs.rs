@@ -31,15 +31,12 @@ impl<'a> Run<'a> {
         let parts = (goes_on + 1).min(slots.len());
         let (mut fan_out, mut behind) = slots.split_at(parts);
         let mut entries = 1;
-        // for a single recipient there is nothing to share
-        if fan_out.iter().any(|slot| recipients(slot, reactor).len() > 1) {
-            while entries < ENTRIES
-                && let Some((next, rest)) = behind.split_at_checked(parts)
-                && may_follow(fan_out, next, reactor)
-            {
-                (fan_out, behind) = (next, rest);
-                entries += 1;
-            }
+        while entries < ENTRIES
+            && let Some((next, rest)) = behind.split_at_checked(parts)
+            && may_follow(fan_out, next, reactor)
+        {
+            (fan_out, behind) = (next, rest);
+            entries += 1;
         }
         Self { slots: &slots[..entries * parts], parts, reactor }
     }
@@ -97,7 +94,9 @@ pub(super) fn recipients(slot: &CommitSlot, reactor: u8) -> &[Recipient] {
 
 /// Whether the fan-out `next` belongs to the run that `before` is part of.
 fn may_follow(before: &[&CommitSlot], next: &[&CommitSlot], reactor: u8) -> bool {
-    before.iter().zip(next).all(|(one, other)| goes_to_the_same(one, other, reactor))
+    // with a single one there is nothing to share
+    before.iter().any(|slot| recipients(slot, reactor).len() > 1)
+        && before.iter().zip(next).all(|(one, other)| goes_to_the_same(one, other, reactor))
         && !before.iter().any(|slot| answers_one_of(slot, before, reactor))
 }
 
