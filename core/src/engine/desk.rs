@@ -248,10 +248,10 @@ impl Desk {
 
     fn sync(&mut self, slot: &InboundSlot, asker: Asker, since: Version, limit: u32) -> Result<(), Refusal> {
         self.acknowledge(slot.connection, asker, since);
-        let Some(user) = self.state.user(asker.user) else { return Ok(()) };
+        let Some(inbox) = self.state.inbox(asker.user) else { return Ok(()) };
         let (connection, request) = (slot.connection, slot.request);
-        let head = user.inbox.head();
-        let missed = match user.inbox.since(since) {
+        let head = inbox.head();
+        let missed = match inbox.since(since) {
             Since::Future => return Err(Refusal::of(Code::BadCursor).field("since")),
             Since::Gap => {
                 self.publisher.say(Answer { connection, request, body: AnswerBody::Gap(head) });
@@ -262,15 +262,14 @@ impl Desk {
         let most = if limit == 0 { self.limits.page } else { self.limits.page.min(limit as usize) };
         let page = Page { user: asker.user, first: Version(since.0 + 1), more: missed > most as u64, head };
         let answer = Answer { connection, request, body: AnswerBody::Page(page) };
-        self.publisher.say_page(answer, user.inbox.newest(missed).take(most));
+        self.publisher.say_page(answer, inbox.newest(missed).take(most));
         Ok(())
     }
 
     /// Keeps the highest version that the device has, and journals it now and then. A version from the future is ignored.
     fn acknowledge(&mut self, connection: ConnectionId, asker: Asker, version: Version) {
-        let Some(user) = self.state.user(asker.user) else { return };
         let Some(seat) = self.sessions.seat(connection) else { return };
-        if version <= seat.acked || version > user.inbox.head() {
+        if version <= seat.acked || version > self.state.head(asker.user) {
             return;
         }
         seat.acked = version;

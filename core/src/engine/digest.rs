@@ -4,6 +4,7 @@ use sha2::{Digest, Sha256};
 
 use super::state::State;
 use super::users::User;
+use crate::ids::Version;
 
 struct Writer(Sha256);
 
@@ -24,11 +25,11 @@ impl State {
         let mut out = Writer(Sha256::new());
         [self.sessions(), self.online(), self.deleted].into_iter().for_each(|value| out.number(value));
         out.number(self.users.len() as u64);
-        for user in self.users.iter() {
+        for (user, inbox) in self.users.iter().zip(self.inboxes.iter()) {
             for text in [&user.handle, &user.name, &user.secret] {
                 out.bytes(text.as_bytes());
             }
-            self.account_into(&mut out, user);
+            self.account_into(&mut out, user, inbox.head());
             out.number(user.devices.len() as u64);
             for device in &user.devices {
                 out.number(u64::from(device.id.0));
@@ -56,7 +57,7 @@ impl State {
         out.0.finalize().into()
     }
 
-    fn account_into(&self, out: &mut Writer, user: &User) {
+    fn account_into(&self, out: &mut Writer, user: &User, head: Version) {
         let about = user.about.as_deref();
         out.bytes(about.map_or("", |about| &about.avatar).as_bytes());
         out.bytes(about.map_or("", |about| &about.status).as_bytes());
@@ -65,7 +66,7 @@ impl State {
         let numbers = [user.credential, user.devices_made, user.standing as u32, day, asks.into()];
         numbers.into_iter().for_each(|value| out.number(value.into()));
         out.number(u64::from(seen.chosen));
-        let numbers = [user.inbox.head().0, user.registered.0, u64::from(seen.open), seen.since.0, seen.last.0];
+        let numbers = [head.0, user.registered.0, u64::from(seen.open), seen.since.0, seen.last.0];
         numbers.into_iter().for_each(|value| out.number(value));
         out.number(user.groups.len() as u64);
         user.groups.iter().for_each(|group| out.number(group.0));

@@ -1,17 +1,22 @@
 //! A user's inbox: versions, and the window of its newest entries.
 
-use std::collections::VecDeque;
-
 use crate::ids::{Position, Version};
 
 /// Even when the budget of all windows is used up, a window may hold so many entries.
 const ALWAYS: usize = 32;
+/// Entries that a window has room for at first; a power of two.
+const FIRST: usize = 4;
 
-/// Entries are positions; the version of each follows from its place.
+/// Entries are positions; the version of each tells its place. Two inboxes share a cache line: a message to a large group touches that
+/// of every member.
 #[derive(Debug, Default)]
+#[repr(align(32))]
 pub(super) struct Inbox {
     head: u64,
-    window: VecDeque<u64>,
+    /// The entry of version v stands at v modulo the length, which is a power of two.
+    window: Box<[u64]>,
+    /// So many of the newest entries are kept.
+    kept: u32,
 }
 
 /// Bounds all windows together. A cache: it decides what a device may still pull, never what the state is.
@@ -36,16 +41,44 @@ pub(super) enum Since {
 
 impl Inbox {
     /// Takes the next version for the record at `position`.
+    #[inline]
     pub(super) fn push(&mut self, position: Position, budget: &mut WindowBudget) -> Version {
-        let full = self.window.len() >= budget.each || (budget.left == 0 && self.window.len() >= ALWAYS);
-        if full {
-            self.window.pop_front();
-        } else {
-            budget.left = budget.left.saturating_sub(1);
+        if (self.kept as usize) < budget.each {
+            self.keep_more(budget);
         }
-        self.window.push_back(position.0);
         self.head += 1;
+        let at = place(self.head, self.window.len());
+        if let Some(entry) = self.window.get_mut(at) {
+            *entry = position.0;
+        }
         Version(self.head)
+    }
+
+    /// Lets the window keep one entry more, if the budget allows it. In line it would cost those who have a full window.
+    #[inline(never)]
+    fn keep_more(&mut self, budget: &mut WindowBudget) {
+        if budget.left == 0 && self.kept as usize >= ALWAYS {
+            return;
+        }
+        budget.left = budget.left.saturating_sub(1);
+        if self.kept as usize == self.window.len() {
+            self.grow();
+        }
+        self.kept += 1;
+    }
+
+    /// Twice the window, with the same entries.
+    fn grow(&mut self) {
+        let mut larger = vec![0; (2 * self.window.len()).max(FIRST)].into_boxed_slice();
+        for version in self.oldest()..=self.head {
+            larger[place(version, larger.len())] = self.window[place(version, self.window.len())];
+        }
+        self.window = larger;
+    }
+
+    /// The version of the oldest entry that is kept, or the next one.
+    fn oldest(&self) -> u64 {
+        self.head + 1 - u64::from(self.kept)
     }
 
     pub(super) fn head(&self) -> Version {
@@ -55,16 +88,21 @@ impl Inbox {
     pub(super) fn since(&self, version: Version) -> Since {
         match self.head.checked_sub(version.0) {
             None => Since::Future,
-            Some(missed) if missed as usize > self.window.len() => Since::Gap,
+            Some(missed) if missed > self.kept.into() => Since::Gap,
             Some(missed) => Since::Missed(missed),
         }
     }
 
     /// The positions of the newest `missed` entries, oldest first.
     pub(super) fn newest(&self, missed: u64) -> impl Iterator<Item = Position> {
-        let from = self.window.len().saturating_sub(missed as usize);
-        self.window.range(from..).map(|position| Position(*position))
+        let from = self.oldest().max((self.head + 1).saturating_sub(missed));
+        (from..=self.head).map(|version| Position(self.window[place(version, self.window.len())]))
     }
+}
+
+/// Where the entry of a version stands in a window of this length.
+fn place(version: u64, window: usize) -> usize {
+    version as usize & window.wrapping_sub(1)
 }
 
 #[cfg(test)]
@@ -84,6 +122,22 @@ mod tests {
         assert_eq!(inbox.since(Version(7)), Since::Future);
         assert!(inbox.newest(2).eq([Position(40), Position(48)]));
         assert_eq!(budget.left, 96);
+    }
+
+    #[test]
+    fn a_window_of_any_size_is_the_end_of_the_list() {
+        for each in [1, 3, 4, 5, 100] {
+            let mut inbox = Inbox::default();
+            let mut budget = WindowBudget { each, left: 1000 };
+            for head in 1..=130_u64 {
+                inbox.push(Position(head * 8), &mut budget);
+                let kept = head.min(each as u64);
+                assert_eq!(inbox.since(Version(head - kept)), Since::Missed(kept));
+                assert!(inbox.newest(kept).eq((head - kept + 1..=head).map(|nth| Position(nth * 8))), "{each} {head}");
+                assert_eq!(budget.left as u64, 1000 - kept);
+            }
+        }
+        assert_eq!(size_of::<Inbox>(), 32);
     }
 
     #[test]

@@ -21,7 +21,7 @@ const LOOKED_UP: usize = 250;
 impl Desk {
     pub(super) fn list(&mut self, slot: &InboundSlot, asker: Asker, get: &Get) -> Result<(), Refusal> {
         let mut found = self.state.list(asker, get, self.limits.page)?;
-        found.version = self.state.user(asker.user).map_or(0, |user| user.inbox.head().0);
+        found.version = self.state.head(asker.user).0;
         self.answer(slot, AnswerBody::Found(Parcel::of(found)));
         Ok(())
     }

@@ -231,7 +231,7 @@ impl State {
             last_seen: user.devices.iter().map(|device| device.last_seen).fold(user.seen.last, Time::max).0,
             online: user.seen.open > 0,
             contacts: user.contacts.counts().accepted,
-            version: user.inbox.head().0,
+            version: self.head(id).0,
             devices: if whole { devices(user) } else { Vec::new() },
             chosen: user.seen.chosen.into(),
         }

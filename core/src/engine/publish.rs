@@ -50,45 +50,46 @@ struct FanOut {
     answer: Option<Answer>,
 }
 
+impl FanOut {
+    /// How many have not been handed over.
+    fn left(&self) -> usize {
+        self.told.iter().map(|(list, done)| list.len() - done).sum()
+    }
+}
+
 /// Turns inbox entries into recipients.
 struct Audience<'a> {
     sessions: &'a Sessions,
     told: &'a mut [(Vec<Recipient>, usize)],
-    from: UserId,
     /// The sender's own connection is answered, not told.
     answered: Option<ConnectionId>,
     own: Version,
-    recipients: usize,
 }
 
 impl Listener for Audience<'_> {
     #[inline]
     fn entry(&mut self, user: UserId, version: Version) {
-        if user == self.from {
-            return self.own_entry(version);
-        }
         for session in self.sessions.of(user) {
             self.tell(session.connection, version, false);
         }
     }
-}
 
-impl Audience<'_> {
     /// The sender's other devices are told, the one that asked is answered.
-    fn own_entry(&mut self, version: Version) {
+    fn own_entry(&mut self, from: UserId, version: Version) {
         self.own = version;
-        for session in self.sessions.of(self.from) {
+        for session in self.sessions.of(from) {
             if Some(session.connection) != self.answered {
                 self.tell(session.connection, version, true);
             }
         }
     }
+}
 
+impl Audience<'_> {
     #[inline]
     fn tell(&mut self, connection: ConnectionId, version: Version, own: bool) {
         if let Some((list, _)) = self.told.get_mut(connection.reactor as usize) {
             list.push(Recipient::new(connection, version, own));
-            self.recipients += 1;
         }
     }
 }
@@ -185,14 +186,14 @@ impl Publisher {
         self.cursor.advance(end);
 
         let told = &mut self.fan_out.told;
-        let from = sender_of(events);
-        let mut audience = Audience { sessions, told, from, answered, own: Version(0), recipients: 0 };
+        let mut audience = Audience { sessions, told, answered, own: Version(0) };
         for event in events {
             state.apply(head, event, &mut audience);
         }
-        let Audience { own, recipients: total, .. } = audience;
+        let own = audience.own;
 
         let Self { commit, body, fan_out, .. } = self;
+        let total = fan_out.left();
         // made once: in the slot itself, unless the fan-out goes on behind it
         let answer =
             |delivery: &Delivery| answer(Published { head, own, ordinal: delivery.ordinal, group: delivery.group });
@@ -208,7 +209,8 @@ impl Publisher {
             slot.content = content;
             set_delivery(&mut slot.delivery, events, time);
             hand_over(&mut fan_out.told, &mut slot.recipients);
-            if total <= RECIPIENTS {
+            slot.goes_on = total > RECIPIENTS;
+            if !slot.goes_on {
                 slot.answer = answer.take().and_then(|answer| answer(&slot.delivery));
             }
         });
@@ -229,14 +231,15 @@ impl Publisher {
     pub(super) fn go_on(&mut self) {
         let Self { commit, fan_out, .. } = self;
         while fan_out.pending && commit.credit() > 0 {
-            let left: usize = fan_out.told.iter().map(|(list, done)| list.len() - done).sum();
+            let left = fan_out.left();
             let published = commit.try_publish(|slot| {
                 slot.signal = fan_out.signal;
                 slot.set_payload(&fan_out.content);
                 slot.content = (0, fan_out.content.len() as u32);
                 slot.delivery = fan_out.delivery;
                 hand_over(&mut fan_out.told, &mut slot.recipients);
-                if left <= RECIPIENTS {
+                slot.goes_on = left > RECIPIENTS;
+                if !slot.goes_on {
                     slot.answer = fan_out.answer.take();
                 }
             });
@@ -296,10 +299,6 @@ fn hand_over(told: &mut [(Vec<Recipient>, usize)], slot: &mut [Vec<Recipient>]) 
 /// The entry among the events, if there is one: it comes first.
 fn entry_of<'a>(events: &'a [Event<'_>]) -> Option<&'a LogEntry<'a>> {
     events.first().and_then(Event::entry)
-}
-
-fn sender_of(events: &[Event<'_>]) -> UserId {
-    UserId(entry_of(events).map_or(0, |entry| entry.from))
 }
 
 /// Fills in who is told what. Field by field: a struct that is built elsewhere and copied right away makes the processor wait for

@@ -123,10 +123,10 @@ impl Desk {
         cursor: Option<(Epoch, Version)>,
         new_token: bool,
     ) {
-        let Some(account) = self.state.user(user) else { return };
-        let head = account.inbox.head();
+        let (Some(account), Some(inbox)) = (self.state.user(user), self.state.inbox(user)) else { return };
+        let head = inbox.head();
         let since = match cursor {
-            Some((epoch, since)) if epoch == self.publisher.epoch() => match account.inbox.since(since) {
+            Some((epoch, since)) if epoch == self.publisher.epoch() => match inbox.since(since) {
                 Since::Missed(_) => Some(since),
                 Since::Gap | Since::Future => None,
             },

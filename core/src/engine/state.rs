@@ -7,7 +7,7 @@ use super::chunked::{Chunked, Index};
 use super::contacts::{self, Tie, place};
 use super::event::{self, Event, Unreadable};
 use super::groups::{self, Group};
-use super::inbox::WindowBudget;
+use super::inbox::{Inbox, WindowBudget};
 use super::keys::Sent;
 use super::online::Online;
 use super::users::{Device, Standing, Token, User};
@@ -22,6 +22,8 @@ use crate::wire::v1::{self, Contact};
 #[derive(Debug)]
 pub struct State {
     pub(super) users: Chunked<User>,
+    /// One for each user, in the same place.
+    pub(super) inboxes: Chunked<Inbox>,
     /// The user of a handle, by its place; also of those who are deleted.
     handles: Index<u32>,
     /// The device of a token, by its user's place.
@@ -35,8 +37,10 @@ pub struct State {
 
 /// Hears of every inbox entry while an event is applied: the live engine turns it into recipients, recovery ignores it.
 pub(super) trait Listener {
-    /// `user` has a new entry of this version.
+    /// `user`, who is not the one who did it, has a new entry of this version.
     fn entry(&mut self, user: UserId, version: Version);
+    /// Whoever did it has.
+    fn own_entry(&mut self, from: UserId, version: Version);
 }
 
 /// Recovery: nobody listens.
@@ -44,6 +48,7 @@ pub(super) struct Nobody;
 
 impl Listener for Nobody {
     fn entry(&mut self, _: UserId, _: Version) {}
+    fn own_entry(&mut self, _: UserId, _: Version) {}
 }
 
 impl State {
@@ -52,6 +57,7 @@ impl State {
         let windows = WindowBudget { each: window, left: windows_bytes / size_of::<u64>() };
         Self {
             users: Chunked::new(),
+            inboxes: Chunked::new(),
             handles: Index::new(),
             tokens: Index::new(),
             chats: Chats::new(),
@@ -85,6 +91,7 @@ impl State {
                 if let Some(place) = place(user).filter(|_| user == self.next_user()) {
                     self.handles.insert(&*fold(&event.handle), place);
                     self.users.push(User::new(&event.handle, &event.name, &event.secret, head.time));
+                    self.inboxes.push(Inbox::default());
                 }
             }
             Event::DeviceAdded(event) => self.device_added(head, event),
@@ -139,7 +146,7 @@ impl State {
         }
         let both = [from, other];
         let told = if matches!(act, Act::Block | Act::Unblock | Act::Annotate) { &both[..1] } else { &both[..] };
-        let own = deliver(&mut self.users, &mut self.windows, told.iter().copied(), from, head.position, listener);
+        let own = deliver(&mut self.inboxes, &mut self.windows, told.iter().copied(), from, head.position, listener);
         if act == Act::Request
             && let Some(user) = self.user_mut(from)
         {
@@ -154,8 +161,9 @@ impl State {
     /// One list's side of a change; `passive`: the other one did it.
     fn tie_changed(&mut self, owner: UserId, contact: UserId, change: &v1::ContactChange, act: Act, passive: bool) {
         let Some(place) = place(contact) else { return };
+        let version = self.head(owner);
         let Some(user) = self.user_mut(owner) else { return };
-        let (version, list) = (user.inbox.head(), &mut user.contacts);
+        let list = &mut user.contacts;
         let before = list.get(place);
         let state = before.map_or(Contact::None, |tie| tie.state);
         let asked_by_them = before.is_some_and(|tie| tie.asked_by_them);
@@ -199,17 +207,17 @@ impl State {
         listener: &mut impl Listener,
     ) {
         let from = UserId(entry.from);
-        deliver(&mut self.users, &mut self.windows, [from].into_iter(), from, head.position, listener);
+        deliver(&mut self.inboxes, &mut self.windows, [from].into_iter(), from, head.position, listener);
         let places: Vec<u32> = others.iter().filter_map(|other| place(UserId(*other))).collect();
+        let version = self.head(from);
         if let Some(user) = self.user_mut(from) {
-            let version = user.inbox.head();
             user.contacts.add_all(&places, version);
         }
     }
 
     fn profile_changed(&mut self, head: RecordHead, entry: &LogEntry<'_>, listener: &mut impl Listener) {
         let from = UserId(entry.from);
-        let own = deliver(&mut self.users, &mut self.windows, [from].into_iter(), from, head.position, listener);
+        let own = deliver(&mut self.inboxes, &mut self.windows, [from].into_iter(), from, head.position, listener);
         let content = <v1::Entry as prost::Message>::decode(entry.content);
         if let (Some(user), Ok(v1::Entry { profile_change: Some(change), .. })) = (self.user_mut(from), content) {
             user.change_profile(change);
@@ -234,11 +242,14 @@ impl State {
         let handle = std::mem::take(&mut user.handle);
         let gone = std::mem::replace(user, User { handle, standing: Standing::Deleted, ..User::default() });
         user.registered = gone.registered;
+        if let Some(inbox) = self.inbox_mut(from) {
+            *inbox = Inbox::default();
+        }
         self.deleted += 1;
         let others =
             gone.contacts.behind(0).filter(|(_, tie)| matches!(tie.state, Contact::Accepted | Contact::Requested));
         let others: Vec<_> = others.map(|(id, _)| UserId::nth(id.into())).collect();
-        deliver(&mut self.users, &mut self.windows, others.iter().copied(), from, head.position, listener);
+        deliver(&mut self.inboxes, &mut self.windows, others.iter().copied(), from, head.position, listener);
         for other in others {
             self.tie_changed(other, from, &v1::ContactChange::default(), Act::Remove, true);
         }
@@ -250,13 +261,13 @@ impl State {
         let own = if let Some(group) = group.counter() {
             let Some(group) = self.groups.get_mut(group as usize - 1) else { return };
             group.chat = latest;
-            deliver(&mut self.users, &mut self.windows, group.member_ids(), from, head.position, listener)
+            deliver(&mut self.inboxes, &mut self.windows, group.member_ids(), from, head.position, listener)
         } else {
             let other = UserId(entry.user);
             self.chats.set(from, other, latest);
             let both = [from, other];
             let people = if from == other { &both[..1] } else { &both[..] };
-            deliver(&mut self.users, &mut self.windows, people.iter().copied(), from, head.position, listener)
+            deliver(&mut self.inboxes, &mut self.windows, people.iter().copied(), from, head.position, listener)
         };
         self.remember(head, entry, own, 0);
     }
@@ -282,7 +293,7 @@ impl State {
                 user.left(id);
             }
         }
-        let own = deliver(&mut self.users, &mut self.windows, told.into_iter(), from, head.position, listener);
+        let own = deliver(&mut self.inboxes, &mut self.windows, told.into_iter(), from, head.position, listener);
         self.remember(head, entry, own, if change.create { entry.group } else { 0 });
     }
 
@@ -310,6 +321,19 @@ impl State {
 
     pub(super) fn user_mut(&mut self, id: UserId) -> Option<&mut User> {
         self.users.get_mut(id.counter()? as usize - 1)
+    }
+
+    pub(super) fn inbox(&self, id: UserId) -> Option<&Inbox> {
+        self.inboxes.get(id.counter()? as usize - 1)
+    }
+
+    fn inbox_mut(&mut self, id: UserId) -> Option<&mut Inbox> {
+        self.inboxes.get_mut(id.counter()? as usize - 1)
+    }
+
+    /// The newest version of a user's inbox.
+    pub(super) fn head(&self, id: UserId) -> Version {
+        self.inbox(id).map_or(Version(0), Inbox::head)
     }
 
     pub(super) fn device(&self, user: UserId, device: DeviceId) -> Option<&Device> {
@@ -378,7 +402,7 @@ fn has_token(users: &Chunked<User>, (place, device): (u32, DeviceId), token: &To
 
 /// Gives the entry at `position` to everyone, and returns the version that it has for its sender.
 fn deliver(
-    users: &mut Chunked<User>,
+    inboxes: &mut Chunked<Inbox>,
     windows: &mut WindowBudget,
     people: impl Iterator<Item = UserId>,
     from: UserId,
@@ -387,13 +411,15 @@ fn deliver(
 ) -> Version {
     let mut own = Version(0);
     for id in people {
-        let user = id.counter().and_then(|counter| users.get_mut(counter as usize - 1));
-        let Some(user) = user else { continue };
-        let version = user.inbox.push(position, windows);
+        let inbox = id.counter().and_then(|counter| inboxes.get_mut(counter as usize - 1));
+        let Some(inbox) = inbox else { continue };
+        let version = inbox.push(position, windows);
         if id == from {
             own = version;
+            listener.own_entry(id, version);
+        } else {
+            listener.entry(id, version);
         }
-        listener.entry(id, version);
     }
     own
 }

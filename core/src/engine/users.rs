@@ -1,7 +1,6 @@
 //! Accounts and their devices.
 
 use super::contacts::ContactList;
-use super::inbox::Inbox;
 use super::keys::Keys;
 use crate::ids::{DeviceId, GroupId, Time, Version};
 use crate::wire::names::{self, NAME};
@@ -27,7 +26,6 @@ pub(super) struct User {
     /// Devices that ever were: a device's number is never used again.
     pub(super) devices_made: u32,
     pub(super) devices: Vec<Device>,
-    pub(super) inbox: Inbox,
     pub(super) contacts: ContactList,
     /// The groups it is in, growing.
     pub(super) groups: Vec<GroupId>,

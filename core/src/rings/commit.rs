@@ -9,6 +9,7 @@ use disruptor::{
     BusySpin, EventGuard, EventPoller, MultiConsumerBarrier, Producer, SingleConsumerBarrier, SingleProducer,
     SingleProducerBarrier, build_single_producer,
 };
+use smallvec::SmallVec;
 
 use super::parcel::Parcel;
 use super::payload::{AT_FIRST, Bytes, Payload};
@@ -18,6 +19,9 @@ use crate::wire::{Refusal, admin, v1};
 
 /// At most so many recipients stand in one slot, over all reactors; a larger fan-out goes on in the slots behind it.
 pub const RECIPIENTS: usize = 256;
+
+/// Slots that a reactor reads together without an allocation: a group of 2,000 is told of more than 16 messages in them.
+pub const PORTION: usize = 256;
 
 /// One connection that gets an entry, and the version that the entry has for its user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +46,11 @@ impl Recipient {
     pub const fn key(self) -> u32 {
         self.key_and_own & !Self::OWN
     }
+    /// Whether both are the same connection of the same person, for the sender and for everyone else.
+    pub const fn is_same(self, other: Self) -> bool {
+        self.key_and_own == other.key_and_own && self.generation == other.generation
+    }
+
     /// Whether the entry goes to another device of its sender.
     pub const fn is_own(self) -> bool {
         self.key_and_own & Self::OWN != 0
@@ -208,6 +217,8 @@ pub struct CommitSlot {
     pub delivery: Delivery,
     /// Who gets it, for each reactor.
     pub recipients: Vec<Vec<Recipient>>,
+    /// The next slot goes on telling the same people's next ones: no connection is a recipient of both.
+    pub goes_on: bool,
     /// The answer; it goes out behind the entry.
     pub answer: Option<Answer>,
     /// The positions of a page's records.
@@ -241,6 +252,7 @@ impl CommitSlot {
         self.record_len = 0;
         self.content = (0, 0);
         self.signal = false;
+        self.goes_on = false;
         self.answer = None;
         self.page.clear();
         self.payload.clear();
@@ -316,18 +328,24 @@ pub struct CommitConsumer {
 }
 
 impl CommitConsumer {
-    /// Hands up to `limit` slots to `each`, in the engine's order, and returns how many.
-    pub fn take(&mut self, limit: u64, mut each: impl FnMut(&CommitSlot)) -> usize {
+    /// Hands up to `limit` slots to `read`, in the engine's order, and returns how many. Up to [`PORTION`] it allocates nothing.
+    pub fn take(&mut self, limit: u64, read: impl FnOnce(&[&CommitSlot])) -> usize {
         let Ok(mut guard) = self.ring.take(limit) else { return 0 };
-        let mut count = 0;
+        let mut slots: SmallVec<[&CommitSlot; PORTION]> = SmallVec::new();
+        let mut some_large = false;
         for slot in &mut guard {
-            each(slot);
-            slot.payload.pass(slot.recipients.len());
-            count += 1;
+            some_large |= slot.payload.is_large();
+            slots.push(slot);
         }
+        read(&slots);
+        if some_large {
+            slots.iter().for_each(|slot| slot.payload.pass(slot.recipients.len()));
+        }
+        let count = slots.len();
+        drop(slots);
         drop(guard);
-        self.drained.fetch_add(count, Ordering::Release);
-        count as usize
+        self.drained.fetch_add(count as u64, Ordering::Release);
+        count
     }
 }
 

@@ -11,8 +11,8 @@ mod progress;
 mod sync;
 
 pub use commit::{
-    Answer, AnswerBody, Challenge, CommitConsumer, CommitGate, CommitProducer, CommitSlot, Delivery, Made, Page,
-    RECIPIENTS, Recipient, Welcome, commit_ring,
+    Answer, AnswerBody, Challenge, CommitConsumer, CommitGate, CommitProducer, CommitSlot, Delivery, Made, PORTION,
+    Page, RECIPIENTS, Recipient, Welcome, commit_ring,
 };
 pub use doorbell::{Doorbell, Wake};
 pub use inbound::{

@@ -90,6 +90,11 @@ impl Payload {
         }
     }
 
+    /// Whether the bytes are given back behind the last reader.
+    pub(super) fn is_large(&self) -> bool {
+        self.is_large
+    }
+
     /// One of so many `readers` will not come back. Behind the last one large bytes are given back.
     pub(super) fn pass(&self, readers: usize) {
         if self.is_large && self.passed.fetch_add(1, Ordering::AcqRel) + 1 >= readers {

@@ -1,5 +1,6 @@
 //! The wire and the log, byte by byte: the generated schema, framing, the borrowing codecs of hot frames, codes.
 
+pub mod bundle;
 mod codes;
 pub mod frame;
 pub mod hot;

@@ -115,19 +115,21 @@ impl Bench {
                     }
                 }
             }
-            let drained = consumer.take(u64::MAX, |slot| {
-                for to in &slot.recipients[0] {
-                    if slot.signal {
-                        let frame = ServerFrame::decode(&slot.content()[..]).expect("a whole frame");
-                        let Some(Body::Signal(signal)) = frame.body else { panic!("no signal") };
-                        seen.signals.push((to.key(), signal));
-                        continue;
+            let drained = consumer.take(u64::MAX, |slots| {
+                for slot in slots {
+                    for to in &slot.recipients[0] {
+                        if slot.signal {
+                            let frame = ServerFrame::decode(&slot.content()[..]).expect("a whole frame");
+                            let Some(Body::Signal(signal)) = frame.body else { panic!("no signal") };
+                            seen.signals.push((to.key(), signal));
+                            continue;
+                        }
+                        seen.told.push((to.key(), to.version.0, to.is_own(), slot.content().to_vec()));
                     }
-                    seen.told.push((to.key(), to.version.0, to.is_own(), slot.content().to_vec()));
-                }
-                seen.answers.extend(slot.answer.clone());
-                if !slot.page.is_empty() {
-                    seen.pages.push(slot.page.clone());
+                    seen.answers.extend(slot.answer.clone());
+                    if !slot.page.is_empty() {
+                        seen.pages.push(slot.page.clone());
+                    }
                 }
             });
             if work + drained == 0 {

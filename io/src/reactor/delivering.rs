@@ -1,13 +1,15 @@
 //! From the commit ring to the connections: entries to their recipients first, then the answer.
 
 use ringdove_core::ids::{GroupId, UserId, Version};
-use ringdove_core::rings::{Answer, AnswerBody, CommitSlot, Delivery, Recipient};
+use ringdove_core::rings::{Answer, AnswerBody, CommitSlot, Delivery, PORTION, Recipient};
+use ringdove_core::wire::bundle::Bundle;
 use ringdove_core::wire::frame::put_length;
 use ringdove_core::wire::hot::{self, Names, NewTail, SentEntry, Tail};
 use ringdove_core::wire::{Refusal, v1};
 
 use super::Edge;
 use super::output::put_refusal;
+use super::runs::{Run, recipients};
 use crate::connection::{Connection, Stage};
 use crate::counters::Counter;
 
@@ -24,13 +26,13 @@ pub(super) struct Tails {
 
 impl Tails {
     /// Another entry is told.
-    fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.others.clear();
         self.own.clear();
     }
 
     /// The entry's tail, for the sender's own devices or for anyone else.
-    fn of(&mut self, own: bool, slot: &CommitSlot) -> &[u8] {
+    pub(super) fn of(&mut self, own: bool, slot: &CommitSlot) -> &[u8] {
         let tail = if own { &mut self.own } else { &mut self.others };
         if tail.is_empty() {
             new_tail(own, &slot.delivery, &slot.content()).put(tail);
@@ -40,7 +42,7 @@ impl Tails {
 }
 
 /// The entry's tail, for the sender's own devices or for anyone else.
-fn new_tail<'a>(own: bool, delivery: &Delivery, content: &'a [u8]) -> NewTail<'a> {
+pub(super) fn new_tail<'a>(own: bool, delivery: &Delivery, content: &'a [u8]) -> NewTail<'a> {
     let Delivery { from: UserId(from), user: UserId(user), group: GroupId(group), ordinal, time } = *delivery;
     // nobody is not the sender: any viewer who is not stands for all of them
     let names = Names::for_viewer(if own { from } else { 0 }, from, user, group);
@@ -48,10 +50,32 @@ fn new_tail<'a>(own: bool, delivery: &Delivery, content: &'a [u8]) -> NewTail<'a
 }
 
 impl Edge {
-    /// Writes what a slot says to this reactor's connections. Returns how many were written to.
-    pub(super) fn deliver(&mut self, slot: &CommitSlot, tails: &mut Tails) -> usize {
+    /// Writes what slots say to this reactor's connections. Returns how many writes into buffers that were.
+    pub(super) fn deliver_all(&mut self, mut slots: &[&CommitSlot], tails: &mut Tails, bundle: &mut Bundle) -> usize {
         let mut count = 0;
-        let recipients = slot.recipients.get(usize::from(self.index)).map_or(&[][..], Vec::as_slice);
+        let is_all = slots.len() < PORTION;
+        while let [first, behind @ ..] = slots {
+            if !first.goes_on && recipients(first, self.index).len() < 2 {
+                // nothing to share
+                count += self.deliver(first, tails);
+                slots = behind;
+                continue;
+            }
+            let run = Run::first_of(slots, self.index);
+            slots = &slots[run.slots().len()..];
+            if run.is_run() {
+                let at_once = run.is_full() || (is_all && slots.is_empty());
+                count += self.deliver_run(&run, at_once, tails, bundle);
+            } else {
+                count += run.slots().iter().map(|slot| self.deliver(slot, tails)).sum::<usize>();
+            }
+        }
+        count
+    }
+
+    /// Writes what a slot says. Returns how many writes that were.
+    fn deliver(&mut self, slot: &CommitSlot, tails: &mut Tails) -> usize {
+        let recipients = recipients(slot, self.index);
         match recipients {
             [] => {}
             all if slot.signal => {
@@ -66,18 +90,22 @@ impl Edge {
                 }
             }
         }
-        count += recipients.len();
-        if let Some(answer) = &slot.answer
-            && answer.connection.reactor == self.index
-        {
-            self.answer(slot, answer);
-            answer.body.let_go();
-            count += 1;
-        }
-        count
+        recipients.len() + self.answer_slot(slot)
     }
 
-    fn push(&mut self, recipient: &Recipient, tail: &(impl Tail + ?Sized)) {
+    /// Writes a slot's answer, if it is for one of this reactor's connections. Returns how many were written.
+    pub(super) fn answer_slot(&mut self, slot: &CommitSlot) -> usize {
+        match &slot.answer {
+            Some(answer) if answer.connection.reactor == self.index => {
+                self.answer(slot, answer);
+                answer.body.let_go();
+                1
+            }
+            _ => 0,
+        }
+    }
+
+    pub(super) fn push(&mut self, recipient: &Recipient, tail: &(impl Tail + ?Sized)) {
         self.push_entry(recipient.key(), recipient.generation, recipient.version, tail);
     }
 

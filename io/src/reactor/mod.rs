@@ -13,6 +13,7 @@ mod pulling;
 mod reading;
 mod renewing;
 mod requests;
+mod runs;
 mod shutting_down;
 mod sign_in;
 mod timing;
@@ -29,7 +30,8 @@ use mio::{Events, Poll, Registry, Token, Waker};
 use ringdove_core::agent::Agent;
 use ringdove_core::ids::Time;
 use ringdove_core::projected::Projected;
-use ringdove_core::rings::{CommitConsumer, Doorbell, InboundProducer, Progress, Shutdown, SpaceSignal};
+use ringdove_core::rings::{CommitConsumer, Doorbell, InboundProducer, PORTION, Progress, Shutdown, SpaceSignal};
+use ringdove_core::wire::bundle::Bundle;
 use slab::Slab;
 
 pub use accepting::Doors;
@@ -59,8 +61,6 @@ const ADMIN: Token = Token(usize::MAX - 2);
 
 /// Events that one poll hands out at most.
 const EVENTS: usize = 1024;
-/// Slots that are taken from the commit ring at a time.
-const SLOTS: u64 = 64;
 /// A turn goes on to the sockets after so many writes into buffers ...
 const WRITES: usize = 4096;
 /// ... but not before so many for each connection that has something to be flushed, if that many wait: its system call costs as much as
@@ -137,6 +137,7 @@ pub struct Reactor {
     commit_space: Arc<SpaceSignal>,
     letters: Receiver<Letter>,
     tails: Tails,
+    bundle: Bundle,
     edge: Edge,
 }
 
@@ -223,6 +224,7 @@ impl Reactor {
             commit_space: seams.commit_space,
             letters,
             tails: Tails::default(),
+            bundle: Bundle::default(),
             edge,
         })
     }
@@ -251,12 +253,12 @@ impl Reactor {
     }
 
     fn drain_commits(&mut self) -> usize {
-        let Self { commits, edge, tails, .. } = self;
+        let Self { commits, edge, tails, bundle, .. } = self;
         let (mut slots, mut writes) = (0, 0);
         while writes < WRITES.max(WRITES_EACH * edge.output.pushed.len()) {
-            let taken = commits.take(SLOTS, |slot| writes += edge.deliver(slot, tails));
+            let taken = commits.take(PORTION as u64, |slots| writes += edge.deliver_all(slots, tails, bundle));
             slots += taken;
-            if taken < SLOTS as usize {
+            if taken < PORTION {
                 break;
             }
         }

@@ -30,6 +30,15 @@ impl Edge {
         count
     }
 
+    /// Flushes the connection that was pushed to last, if this turn had written nothing else to it.
+    pub(super) fn flush_pushed(&mut self, key: u32) {
+        let Some(connection) = self.connections.get_mut(key as usize) else { return };
+        if self.output.pushed.pop_if(|last| *last == key).is_some() {
+            connection.touched = false;
+            self.flush_one(key);
+        }
+    }
+
     /// Writes what a connection has, unless its socket said that it takes no more.
     pub(super) fn flush_one(&mut self, key: u32) {
         let Some(connection) = self.connections.get_mut(key as usize) else { return };

@@ -10,6 +10,7 @@ mod delivery;
 mod ending;
 mod pulling;
 mod renewing;
+mod runs;
 mod sign_in;
 mod signals;
 mod vouching;

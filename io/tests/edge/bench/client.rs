@@ -96,6 +96,12 @@ impl Client {
         false
     }
 
+    /// All bytes that have come already.
+    pub fn everything(&mut self) -> Vec<u8> {
+        while self.receive() {}
+        std::mem::take(&mut self.received)
+    }
+
     /// The next frame that has come already.
     pub fn frame_now(&mut self) -> Option<v1::ServerFrame> {
         while self.receive() {}
