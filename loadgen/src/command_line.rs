@@ -109,7 +109,7 @@ impl Run {
         // where it runs already nobody knows its core
         let server_core = if self.start { self.place.place().cores.server_apart() } else { None };
         let (warm_up, duration) = (self.warmup, self.duration);
-        Timing { warm_up, duration, spin: self.spin, on_time: self.on_time, server_core }
+        Timing { warm_up, duration, spin: self.spin, on_time: self.on_time, server_core, at_most_ns: None }
     }
 }
 

@@ -142,10 +142,10 @@ impl Plan {
             return (measure::failed(load, system, why.to_owned()), Vec::new());
         }
         std::thread::sleep(PAUSE);
-        nearness.wait();
+        let timing = Timing { at_most_ns: nearness.at_most_ns(), ..self.timing };
         match system.start(&self.place) {
             Ok(server) => {
-                let done = measure::measure(load, system, server.target(), self.timing);
+                let done = measure::measure(load, system, server.target(), timing);
                 (done, server.settings().to_vec())
             }
             Err(why) => (measure::failed(load, system, why), Vec::new()),
@@ -241,7 +241,14 @@ mod tests {
             systems: systems.to_vec(),
             rounds,
             attempts,
-            timing: Timing { warm_up: some, duration: some, spin: some, on_time: OnTime::P99, server_core: None },
+            timing: Timing {
+                warm_up: some,
+                duration: some,
+                spin: some,
+                on_time: OnTime::P99,
+                server_core: None,
+                at_most_ns: None,
+            },
             place: Place {
                 cores: Cores { server: 0, load: 0 },
                 folder: PathBuf::new(),

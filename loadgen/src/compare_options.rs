@@ -115,6 +115,7 @@ impl CompareOptions {
                 spin: Duration::from_secs(1),
                 on_time: self.on_time,
                 server_core: self.place.place().cores.server_apart(),
+                at_most_ns: None,
             },
             place: self.place.of_two_cores()?,
         })
@@ -250,6 +251,7 @@ impl GoalsOptions {
                 spin: Duration::from_secs(1),
                 on_time: OnTime::P90,
                 server_core: place.cores.server_apart(),
+                at_most_ns: None,
             },
             place,
         };

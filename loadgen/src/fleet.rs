@@ -9,6 +9,7 @@ use crate::crew::{Crew, Presence};
 use crate::distance::Partner;
 use crate::latency::Named;
 use crate::measure::OnTime;
+use crate::nearness;
 use crate::process;
 use crate::results::{Checked, Distance};
 use crate::system::{Book, Heard, Target};
@@ -56,6 +57,8 @@ pub struct Timing {
     pub on_time: OnTime,
     /// The core of the server, if it is to be known how far that is apart from the load's.
     pub server_core: Option<usize>,
+    /// Measuring begins when they are at most so many nanoseconds apart.
+    pub at_most_ns: Option<f64>,
 }
 
 /// Somebody who looks on while a load runs.
@@ -211,13 +214,20 @@ impl Fleet {
         let look = || partner.as_ref().and_then(Partner::round_trip_ns);
         let aftermath_ns = if partner.is_some() { AFTERMATH.as_nanos() as u64 } else { 0 };
         let mut distance = Distance::default();
-        // when it was looked before what is measured, and when the load was stopped behind it
+        // when the load is warm, when it was looked before what is measured, and when the load was stopped behind that
+        let mut warm_ns = timing.warm_up.as_nanos() as u64;
         let (mut looked_ns, mut stopped_ns): (Option<u64>, Option<u64>) = (None, None);
         let missing = loop {
             match (&from, &to) {
-                (None, _) if looked_ns.is_none() && self.now_ns >= timing.warm_up.as_nanos() as u64 => {
+                (None, _) if looked_ns.is_none() && self.now_ns >= warm_ns => {
                     distance.before_ns = look();
-                    looked_ns = Some(self.clock.now_ns());
+                    let waited = Duration::from_nanos(self.now_ns).saturating_sub(timing.warm_up);
+                    if nearness::is_waited_for(distance.before_ns, timing, waited) {
+                        std::thread::sleep(nearness::NAP);
+                        warm_ns = self.clock.now_ns() + timing.warm_up.as_nanos() as u64;
+                    } else {
+                        looked_ns = Some(self.clock.now_ns());
+                    }
                 }
                 (None, _) if looked_ns.is_some_and(|looked_ns| self.now_ns >= looked_ns + aftermath_ns) => {
                     from = Some(self.mark(workload, server)?);

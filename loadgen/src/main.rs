@@ -37,6 +37,7 @@ use clap::Parser;
 use command_line::{Command, CommandLine, PlaceOptions, RelayOptions, Run, SoakOptions};
 use compare::Plan;
 use compare_options::{CompareOptions, GoalsOptions};
+use fleet::Timing;
 use goals::{Course, Goal};
 use level::Level;
 use load::{DURABLE, Load, Nobody, Onlooker};
@@ -80,22 +81,22 @@ fn main() -> ExitCode {
 /// Puts a load on a server that runs already, or on one that is started for it.
 fn run(run: &Run, load: &Load) -> Result<(), String> {
     let nearness = Nearness::of(run.place.place().cores);
-    run_on(run, nearness, |target| {
+    run_on(run, nearness, |target, timing| {
         // whoever starts a server knows its level
         let asks = load.case().workload == DURABLE && !run.start;
         let mut level = asks.then(|| Level::of(run.system, target));
         let mut nobody = Nobody;
         let onlooker: &mut dyn Onlooker = level.as_mut().map_or(&mut nobody, |level| level);
-        measure::measure_watched(load, run.system, target, run.timing(), onlooker)
+        measure::measure_watched(load, run.system, target, timing, onlooker)
     })
 }
 
 /// A mixed load for hours.
 fn soak(options: &SoakOptions) -> Result<(), String> {
     let (run, load) = (&options.run, options.load());
-    // what is seen at the begin and the end of some hours says nothing about them
-    let timing = fleet::Timing { server_core: None, ..run.timing() };
-    run_on(run, Nearness::unknown(), |target| {
+    run_on(run, Nearness::unknown(), |target, timing| {
+        // what is seen at the begin and the end of some hours says nothing about them
+        let timing = Timing { server_core: None, ..timing };
         let times = (options.every, timing.duration);
         let soak = Soak::new(run.system, target, run.place.place(), times, &load);
         match soak {
@@ -106,11 +107,11 @@ fn soak(options: &SoakOptions) -> Result<(), String> {
 }
 
 /// Does something with a server that runs already, or with one that is started for it, and says what it came to.
-fn run_on(run: &Run, nearness: Nearness, measure: impl FnOnce(&Target) -> Done) -> Result<(), String> {
+fn run_on(run: &Run, nearness: Nearness, measure: impl FnOnce(&Target, Timing) -> Done) -> Result<(), String> {
     if let Some(core) = run.core {
         process::pin(core)?;
     }
-    let done = if run.start { started(run, nearness, measure)? } else { measure(&target(run)) };
+    let done = if run.start { started(run, nearness, measure)? } else { measure(&target(run), run.timing()) };
     say(&reports::table(&done.run));
     if let Some(path) = &run.json {
         write_json(path, &done.run)?;
@@ -118,12 +119,12 @@ fn run_on(run: &Run, nearness: Nearness, measure: impl FnOnce(&Target) -> Done) 
     if done.run.void.is_empty() { Ok(()) } else { Err("this run counts for nothing".into()) }
 }
 
-/// Starts a server as soon as its core is near the load's, does something with it, and judges whether the cores stayed near.
-fn started(run: &Run, mut nearness: Nearness, measure: impl FnOnce(&Target) -> Done) -> Result<Done, String> {
+/// Starts a server, does something with it, and judges whether its core was near the load's meanwhile.
+fn started(run: &Run, mut nearness: Nearness, measure: impl FnOnce(&Target, Timing) -> Done) -> Result<Done, String> {
     let place = run.place.place();
-    nearness.wait();
+    let timing = Timing { at_most_ns: nearness.at_most_ns(), ..run.timing() };
     let server = run.system.start(&place)?;
-    let mut done = measure(server.target());
+    let mut done = measure(server.target(), timing);
     nearness.note(done.run.distance);
     done.run.void.extend(nearness.judge(done.run.distance));
     Ok(done)

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::distance;
+use crate::fleet::Timing;
 use crate::results::{Distance, Run};
 use crate::server::Cores;
 
@@ -11,11 +12,11 @@ use crate::server::Cores;
 /// it were 59 to 114 ns while they were near, and 320 to 700 while they were not.
 const FAR: f64 = 2.5;
 /// Between two looks. Sleeping is what makes a host place cores anew.
-const NAP: Duration = Duration::from_millis(150);
+pub const NAP: Duration = Duration::from_millis(150);
 /// Looks at the begin, to learn what near is: three seconds, with 10 ms for each look.
 const LEARNING: u32 = 19;
-/// Looks before a run, until the cores are near: twenty seconds.
-const WAITING: u32 = 125;
+/// How long a load that is warm may wait until the cores are near.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Sleeps so long, and then measures how far the cores are apart, in nanoseconds; `None`: that cannot be known.
 type Look = Box<dyn FnMut(Duration) -> Option<f64>>;
@@ -47,16 +48,10 @@ impl Nearness {
         Self { look, nearest_ns: None, learned: false }
     }
 
-    /// Waits until the cores are near, for twenty seconds at most. At the begin it learns what near is.
-    pub fn wait(&mut self) {
+    /// Cores that are at most so many nanoseconds apart are near; `None`: nothing is known. At the begin it learns what near is.
+    pub fn at_most_ns(&mut self) -> Option<f64> {
         self.learn();
-        let mut seen = self.look(Duration::ZERO);
-        for _ in 1..WAITING {
-            if !self.is_far(seen) {
-                break;
-            }
-            seen = self.look(NAP);
-        }
+        self.nearest_ns.map(|nearest_ns| nearest_ns * FAR)
     }
 
     /// Takes note of how far the cores were apart in a run: they may never have been nearer.
@@ -108,19 +103,21 @@ impl Nearness {
         self.note(Distance { before_ns: seen, after_ns: None });
         seen
     }
+}
 
-    /// What is not known is not far: there is nothing to wait for.
-    fn is_far(&self, seen: Option<f64>) -> bool {
-        seen.zip(self.nearest_ns).is_some_and(|(seen_ns, nearest_ns)| seen_ns > nearest_ns * FAR)
-    }
+/// Whether a load that has waited so long waits on before it is measured, as the cores were seen too far apart. What is not known is not far:
+/// there is nothing to wait for.
+pub fn is_waited_for(seen: Option<f64>, timing: Timing, waited: Duration) -> bool {
+    waited < PATIENCE && seen.zip(timing.at_most_ns).is_some_and(|(seen_ns, at_most_ns)| seen_ns > at_most_ns)
 }
 
 #[cfg(test)]
 pub mod tests {
-    use std::cell::{Cell, RefCell};
+    use std::cell::Cell;
     use std::rc::Rc;
 
     use super::*;
+    use crate::measure::OnTime;
     use crate::reports::synthetic::{case, run};
 
     /// What is seen in these looks, one by one, and from then on the last of them.
@@ -146,54 +143,45 @@ pub mod tests {
     #[test]
     fn cores_that_are_always_equally_far_void_nothing() {
         let (mut nearness, looks) = counted(&[Some(400.0)]);
-        nearness.wait();
-        assert_eq!(looks.get(), LEARNING as usize + 1, "three seconds of learning, and once");
-        nearness.wait();
-        assert_eq!(looks.get(), LEARNING as usize + 2, "it is learned once");
+        assert_eq!(nearness.at_most_ns(), Some(1_000.0));
+        assert_eq!(looks.get(), LEARNING as usize);
+        assert!((NAP + Duration::from_millis(10)) * LEARNING >= Duration::from_secs(3));
         nearness.note(ns(410.0, 390.0));
         assert_eq!(nearness.judge(ns(410.0, 390.0)), None);
+        assert_eq!((nearness.at_most_ns(), looks.get()), (Some(975.0), LEARNING as usize), "it is learned once");
     }
 
     #[test]
     fn whoever_has_seen_both_has_learned_enough() {
         let (mut nearness, looks) = counted(&[Some(400.0), Some(390.0), Some(60.0)]);
-        nearness.wait();
-        assert_eq!(looks.get(), 4);
+        assert_eq!((nearness.at_most_ns(), looks.get()), (Some(150.0), 3));
     }
 
     #[test]
-    fn what_cannot_be_known_is_not_waited_for() {
+    fn what_cannot_be_known_is_not_learned() {
         let (mut nearness, looks) = counted(&[None]);
-        nearness.wait();
-        assert_eq!((looks.get(), nearness.judge(Distance::default())), (2, None));
-        assert_eq!(nearness.judge(ns(400.0, 60.0)), None, "what near is was never seen");
-        let (mut nearness, looks) = counted(&[Some(400.0), Some(60.0), None, Some(60.0)]);
-        nearness.wait();
-        assert_eq!(looks.get(), 3);
+        assert_eq!((nearness.at_most_ns(), looks.get()), (None, 1));
+        assert_eq!((nearness.judge(Distance::default()), nearness.judge(ns(400.0, 60.0))), (None, None));
+        nearness.note(ns(400.0, 60.0));
+        assert_eq!(nearness.at_most_ns(), Some(150.0), "a run shows it, too");
     }
 
     #[test]
-    fn a_run_waits_until_the_cores_are_near() {
-        let naps = Rc::new(RefCell::new(Vec::new()));
-        let (noted, mut readings) = (naps.clone(), [60.0, 300.0, 300.0, 151.0, 150.0].into_iter());
-        let look = move |nap| {
-            noted.borrow_mut().push(nap);
-            readings.next()
+    fn a_run_waits_until_the_cores_are_near_and_not_for_ever() {
+        let some = Duration::from_secs(1);
+        let timing = Timing {
+            warm_up: some,
+            duration: some,
+            spin: some,
+            on_time: OnTime::P99,
+            server_core: Some(0),
+            at_most_ns: Some(150.0),
         };
-        let mut nearness = Nearness { nearest_ns: Some(60.0), learned: true, ..Nearness::seen_by(Box::new(look)) };
-        nearness.wait();
-        nearness.wait();
-        assert_eq!(*naps.borrow(), [Duration::ZERO, Duration::ZERO, NAP, NAP, NAP]);
-    }
-
-    #[test]
-    fn nobody_waits_for_ever() {
-        let (mut nearness, looks) = counted(&[Some(300.0)]);
-        (nearness.nearest_ns, nearness.learned) = (Some(60.0), true);
-        nearness.wait();
-        assert_eq!(looks.get(), WAITING as usize);
-        let look = NAP + Duration::from_millis(10);
-        assert!(look * WAITING <= Duration::from_secs(20) && look * LEARNING >= Duration::from_secs(3));
+        let waits = |seen, since_s| is_waited_for(seen, timing, Duration::from_secs(since_s));
+        assert_eq!([waits(Some(151.0), 1), waits(Some(150.0), 1), waits(None, 1)], [true, false, false]);
+        assert_eq!([waits(Some(151.0), 19), waits(Some(151.0), 20)], [true, false]);
+        let unknown = Timing { at_most_ns: None, ..timing };
+        assert!(!is_waited_for(Some(700.0), unknown, some));
     }
 
     #[test]
@@ -216,7 +204,7 @@ pub mod tests {
         runs.push(Run { void: vec!["late".into()], ..runs[0].clone() });
         runs.iter().for_each(|run| nearness.note(run.distance));
         assert!(nearness.reconsider(&mut runs).is_empty());
-        nearness.wait();
+        nearness.learn();
         let void = nearness.reconsider(&mut runs);
         assert_eq!(void.iter().map(|run| run.round).collect::<Vec<_>>(), [1, 2]);
         assert!(void[0].void[0].contains("400 ns") && void[0].void[0].contains("64 when"), "{:?}", void[0].void);
