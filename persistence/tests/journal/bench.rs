@@ -166,7 +166,9 @@ impl<S: Storage> Bench<S> {
     /// The positions that a reactor gets to see now.
     pub(crate) fn seen(&mut self) -> Vec<Position> {
         let mut positions = Vec::new();
-        self.consumer.take(64, |slot| positions.extend(slot.record.map(|head| head.position)));
+        self.consumer.take(64, |slots| {
+            positions.extend(slots.iter().filter_map(|slot| slot.record).map(|head| head.position));
+        });
         positions
     }
 
