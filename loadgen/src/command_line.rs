@@ -137,13 +137,16 @@ impl PlaceOptions {
     /// Where, with a core for the server and another one for the load.
     ///
     /// # Errors
-    /// They are the same.
+    /// They are the same, or the folder is not there.
     pub fn of_two_cores(&self) -> Result<Place, String> {
         if self.server_core == self.load_core {
             let core = self.server_core;
             return Err(format!(
                 "on core {core} server and load would wait for each other, and nothing could be compared: say another --server-core or --load-core"
             ));
+        }
+        if !self.folder.is_dir() {
+            return Err(format!("{}: no folder is there (say another --folder)", self.folder.display()));
         }
         Ok(self.place())
     }

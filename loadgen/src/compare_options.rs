@@ -309,4 +309,10 @@ mod tests {
         assert!(goals(&["--server-core", "1"]).unwrap_err().starts_with("on core 1 "));
         assert_eq!(goals(&["--server-core", "1", "--load-core", "0"]), Ok(()));
     }
+
+    #[test]
+    fn data_folders_are_made_where_there_is_a_folder() {
+        let why = compare(&["--systems", "floor", "--folder", "no/such"]).unwrap_err();
+        assert_eq!(why, "no/such: no folder is there (say another --folder)");
+    }
 }
