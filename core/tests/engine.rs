@@ -233,6 +233,9 @@ fn a_fan_out_that_is_larger_than_the_ring_goes_on_until_everyone_is_told_in_orde
     let seen = bench.run();
     assert_eq!(seen.told.len(), 5 * people.len());
     assert_eq!(seen.answers.len(), 5);
+    // 256 recipients a slot; all but the last say that the same entry goes on
+    let slots = people.len().div_ceil(256);
+    assert_eq!(seen.goes_on, (0..5 * slots).map(|nth| nth % slots != slots - 1).collect::<Vec<_>>());
     for key in [1, 400, 5120] {
         let heard: Vec<_> = seen.told.iter().filter(|told| told.0 == key).collect();
         assert_eq!(

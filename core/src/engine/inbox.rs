@@ -2,7 +2,7 @@
 
 use crate::ids::{Position, Version};
 
-/// Even when the budget of all windows is used up, a window may hold so many entries.
+/// So many entries a window may hold whatever the others hold; only those beyond count against the budget of all.
 const ALWAYS: usize = 32;
 /// Entries that a window has room for at first; a power of two.
 const FIRST: usize = 4;
@@ -54,13 +54,18 @@ impl Inbox {
         Version(self.head)
     }
 
+    /// Its user is gone: what its window held of the budget, others may use.
+    pub(super) fn give_back(self, budget: &mut WindowBudget) {
+        budget.left += (self.kept as usize).saturating_sub(ALWAYS);
+    }
+
     /// Lets the window keep one entry more, if the budget allows it. In line it would cost those who have a full window.
     #[inline(never)]
     fn keep_more(&mut self, budget: &mut WindowBudget) {
-        if budget.left == 0 && self.kept as usize >= ALWAYS {
-            return;
+        if self.kept as usize >= ALWAYS {
+            let Some(left) = budget.left.checked_sub(1) else { return };
+            budget.left = left;
         }
-        budget.left = budget.left.saturating_sub(1);
         if self.kept as usize == self.window.len() {
             self.grow();
         }
@@ -121,7 +126,6 @@ mod tests {
         assert_eq!(inbox.since(Version(1)), Since::Gap);
         assert_eq!(inbox.since(Version(7)), Since::Future);
         assert!(inbox.newest(2).eq([Position(40), Position(48)]));
-        assert_eq!(budget.left, 96);
     }
 
     #[test]
@@ -134,8 +138,10 @@ mod tests {
                 let kept = head.min(each as u64);
                 assert_eq!(inbox.since(Version(head - kept)), Since::Missed(kept));
                 assert!(inbox.newest(kept).eq((head - kept + 1..=head).map(|nth| Position(nth * 8))), "{each} {head}");
-                assert_eq!(budget.left as u64, 1000 - kept);
+                assert_eq!(budget.left as u64, 1000 - kept.saturating_sub(32));
             }
+            inbox.give_back(&mut budget);
+            assert_eq!(budget.left, 1000);
         }
         assert_eq!(size_of::<Inbox>(), 32);
     }
@@ -149,5 +155,7 @@ mod tests {
         }
         assert_eq!(inbox.since(Version(68)), Since::Missed(32));
         assert_eq!(inbox.since(Version(67)), Since::Gap);
+        inbox.give_back(&mut budget);
+        assert_eq!(budget.left, 0, "what was free gives nothing back");
     }
 }

@@ -242,8 +242,8 @@ impl State {
         let handle = std::mem::take(&mut user.handle);
         let gone = std::mem::replace(user, User { handle, standing: Standing::Deleted, ..User::default() });
         user.registered = gone.registered;
-        if let Some(inbox) = self.inbox_mut(from) {
-            *inbox = Inbox::default();
+        if let Some(inbox) = self.inbox_mut(from).map(std::mem::take) {
+            inbox.give_back(&mut self.windows);
         }
         self.deleted += 1;
         let others =

@@ -46,7 +46,8 @@ impl Recipient {
     pub const fn key(self) -> u32 {
         self.key_and_own & !Self::OWN
     }
-    /// Whether both are the same connection of the same person, for the sender and for everyone else.
+
+    /// Whether both are the same connection, and both its sender's own or neither: they differ in nothing but the version.
     pub const fn is_same(self, other: Self) -> bool {
         self.key_and_own == other.key_and_own && self.generation == other.generation
     }
@@ -217,7 +218,7 @@ pub struct CommitSlot {
     pub delivery: Delivery,
     /// Who gets it, for each reactor.
     pub recipients: Vec<Vec<Recipient>>,
-    /// The next slot goes on telling the same people's next ones: no connection is a recipient of both.
+    /// The next slot tells the same entry to further recipients, none of whom is one of this slot.
     pub goes_on: bool,
     /// The answer; it goes out behind the entry.
     pub answer: Option<Answer>,

@@ -36,6 +36,8 @@ pub struct Seen {
     pub answers: Vec<Answer>,
     /// Connection key, version, whether it is the sender's own, content.
     pub told: Vec<(u32, u64, bool, Vec<u8>)>,
+    /// Of each slot that tells of an entry: whether the next one tells the same.
+    pub goes_on: Vec<bool>,
     pub pages: Vec<Vec<Position>>,
     /// Connection key, and the signal.
     pub signals: Vec<(u32, Signal)>,
@@ -117,6 +119,9 @@ impl Bench {
             }
             let drained = consumer.take(u64::MAX, |slots| {
                 for slot in slots {
+                    if !slot.signal && !slot.recipients[0].is_empty() {
+                        seen.goes_on.push(slot.goes_on);
+                    }
                     for to in &slot.recipients[0] {
                         if slot.signal {
                             let frame = ServerFrame::decode(&slot.content()[..]).expect("a whole frame");

@@ -1,7 +1,7 @@
 //! The reactor: a thread's poll. It owns connections, decodes frames in, writes frames out, and never waits but in its poll.
 //!
-//! A turn: what the engine and the journal have let through goes to the connections, each of which is written to once; then the sockets
-//! are read. So whatever was read in one turn is answered in the next one's single write, recipients before acknowledgements.
+//! A turn: what the engine and the journal have let through goes to the connections, each of which is written to once (a large fan-out
+//! goes out as it is put together); then the sockets are read. So whatever was read in one turn is answered in the next one's single write, recipients before acknowledgements.
 
 mod accepting;
 mod delivering;

@@ -13,6 +13,8 @@ use crate::dialect::Dialect;
 
 /// Entries of a run at most: more in one write would gain nothing.
 const ENTRIES: usize = 64;
+/// Bytes of what the entries of a run say, about: more would not stay in the cache, and a connection may have no room for so much at once.
+const BYTES: usize = 64 << 10;
 
 /// The slots of a run: all parts of the first entry's fan-out, then all of the next one's.
 #[derive(Clone, Copy)]
@@ -25,18 +27,21 @@ pub(super) struct Run<'a> {
 
 impl<'a> Run<'a> {
     /// The run that the first of `slots` begins, as far as this reactor is concerned. Each of its connections gets its entries in the
-    /// order of the slots, and nobody who is answered within it is a recipient: so parts may be written one after the other, answers last.
+    /// order of the slots, and nobody who is answered before the last entry is a recipient: so parts may be written one after the other, and
+    /// all answers behind them.
     pub(super) fn first_of(slots: &'a [&'a CommitSlot], reactor: u8) -> Self {
         let goes_on = slots.iter().take_while(|slot| slot.goes_on).count();
         let parts = (goes_on + 1).min(slots.len());
         let (mut fan_out, mut behind) = slots.split_at(parts);
-        let mut entries = 1;
+        let (mut entries, mut bytes) = (1, bytes_of(fan_out));
         while entries < ENTRIES
+            && bytes < BYTES
             && let Some((next, rest)) = behind.split_at_checked(parts)
             && may_follow(fan_out, next, reactor)
         {
             (fan_out, behind) = (next, rest);
             entries += 1;
+            bytes += bytes_of(fan_out);
         }
         Self { slots: &slots[..entries * parts], parts, reactor }
     }
@@ -92,6 +97,11 @@ pub(super) fn recipients(slot: &CommitSlot, reactor: u8) -> &[Recipient] {
     slot.recipients.get(usize::from(reactor)).map_or(&[][..], Vec::as_slice)
 }
 
+/// Bytes of what the entry says that this fan-out tells.
+fn bytes_of(fan_out: &[&CommitSlot]) -> usize {
+    fan_out.first().map_or(0, |slot| slot.content.1.saturating_sub(slot.content.0) as usize)
+}
+
 /// Whether the fan-out `next` belongs to the run that `before` is part of.
 fn may_follow(before: &[&CommitSlot], next: &[&CommitSlot], reactor: u8) -> bool {
     // with a single one there is nothing to share
@@ -117,8 +127,8 @@ fn answers_one_of(slot: &CommitSlot, fan_out: &[&CommitSlot], reactor: u8) -> bo
 }
 
 impl Edge {
-    /// Writes what the slots of a run say: connection by connection, then the answers. `at_once`: nothing is known that would come behind
-    /// it, so that each connection is flushed as soon as it has its entries, while they are in the cache.
+    /// Writes what the slots of a run say: connection by connection, then the answers. `at_once`: nothing more would come into the same
+    /// write, or enough is in it, so that each connection is flushed as soon as it has its entries, while they are in the cache.
     pub(super) fn deliver_run(
         &mut self,
         run: &Run<'_>,
@@ -146,9 +156,13 @@ impl Edge {
                     }
                     continue;
                 }
-                for (slot, list) in run.entries().zip(lists) {
-                    tails.clear();
-                    self.push(&list[nth], tails.of(list[nth].is_own(), slot));
+                if to.is_own() {
+                    for (slot, list) in run.entries().zip(lists) {
+                        tails.clear();
+                        self.push(&list[nth], tails.of(true, slot));
+                    }
+                } else {
+                    bundle.tails().zip(lists).for_each(|(tail, list)| self.push(&list[nth], tail));
                 }
             }
             count += lists.len() * lists[0].len();

@@ -1,4 +1,4 @@
-//! Writing: one write for each connection and turn, with everything in it.
+//! Writing: one write for each connection and turn, with everything in it; only a run of entries goes out as soon as a connection has it.
 
 use std::io::ErrorKind;
 

@@ -134,7 +134,8 @@ impl<S: Storage> Journal<S> {
             end,
             populated: end,
             filled: 0,
-            zeros: vec![0; FILLED.min(segments_bytes / 4) as usize].into_boxed_slice(),
+            zeros: vec![0; if durability == Durability::Process { FILLED.min(segments_bytes / 4) as usize } else { 0 }]
+                .into_boxed_slice(),
             batch: Vec::with_capacity(1 << 20),
             batch_at: end,
             synced: next,

@@ -33,6 +33,8 @@ pub struct Setup {
     pub config: ReactorConfig,
     /// Slots of the inbound ring.
     pub inbound: usize,
+    /// Slots of the commit ring.
+    pub commits: usize,
     /// Bytes of large bodies.
     pub large: usize,
     pub passwords: usize,
@@ -50,6 +52,7 @@ impl Default for Setup {
         Self {
             config,
             inbound: 1024,
+            commits: 64,
             large: 1 << 20,
             passwords: 16,
             pages: 16,
@@ -124,7 +127,7 @@ impl Bench {
         let bell = Arc::new(Doorbell::new(Box::new(move || waker.wake().unwrap())));
         let quiet = || Arc::new(Doorbell::new(Box::new(|| ())));
         let (mut inbound, inbound_consumer) = inbound_ring(setup.inbound, setup.large, 1);
-        let (commits, gate, mut consumers) = commit_ring(64, 1);
+        let (commits, gate, mut consumers) = commit_ring(setup.commits, 1);
         let space = Arc::new(SpaceSignal::new(Arc::clone(&bell)));
         let progress = Arc::new(Progress::new(Position(64), Position(1 << 20)));
         let shutdown = Arc::new(Shutdown::new());
