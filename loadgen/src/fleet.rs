@@ -150,7 +150,7 @@ impl Fleet {
             poll,
             events: Some(Events::with_capacity(if some { EVENTS_BETWEEN } else { EVENTS })),
             first: some.then(|| (first_poll, Events::with_capacity(EVENTS))),
-            crew: Crew::new(target.address, registry, (first, first_registry), book, people, payload),
+            crew: Crew::new(target, registry, (first, first_registry), book, people, payload),
             buffer: Vec::new(),
             unread: Vec::new(),
             clock: Clock::start(),

@@ -132,7 +132,8 @@ fn started(run: &Run, mut nearness: Nearness, measure: impl FnOnce(&Target, Timi
 
 /// A server that runs already.
 fn target(run: &Run) -> Target {
-    Target { address: run.addr, admin: Some(run.admin.clone()), pid: run.pid.or_else(|| process::listener(&run.admin)) }
+    let pid = run.pid.or_else(|| process::listener(&run.admin));
+    Target { address: run.addr, admin: Some(run.admin.clone()), pid, is_started: false }
 }
 
 fn compare(options: &CompareOptions) -> Result<(), String> {
