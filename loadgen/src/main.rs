@@ -126,7 +126,7 @@ fn started(run: &Run, mut nearness: Nearness, measure: impl FnOnce(&Target, Timi
     let server = run.system.start(&place)?;
     let mut done = measure(server.target(), timing);
     nearness.note(done.run.distance);
-    done.run.void.extend(nearness.judge(done.run.distance));
+    done.run.void.extend(nearness.judge(&done.run));
     Ok(done)
 }
 
