@@ -8,7 +8,7 @@ use crate::load::Load;
 use crate::machine;
 use crate::measure::{self, Done};
 use crate::nearness::Nearness;
-use crate::results::{Comparison, Run, SystemFacts, Verdict};
+use crate::results::{Case, Comparison, Run, SystemFacts, Verdict};
 use crate::server::Place;
 use crate::session::Session;
 use crate::system::System;
@@ -98,8 +98,14 @@ impl Plan {
         judge: &dyn Fn(&Comparison) -> Vec<Verdict>,
     ) -> Result<usize, String> {
         let mut made = 0;
-        let mut next = self.next(&session.comparisons[place].runs);
-        while let Some(turn) = next {
+        let mut current = None;
+        while let Some(turn) = self.next(&session.comparisons[place].runs) {
+            let now = (turn.round, turn.load.case());
+            if current.as_ref() != Some(&now) {
+                leave_behind(session, place, current.replace(now.clone()), now)?;
+                // whoever goes first in that round
+                continue;
+            }
             let (done, settings) = once(turn.load, self.systems[turn.place], &mut session.nearness);
             // a run that did not start has none: those of an earlier one stay
             if !settings.is_empty() {
@@ -107,8 +113,8 @@ impl Plan {
             }
             session.take(place, done, turn.round, turn.attempt)?;
             made += 1;
-            next = self.next(&session.comparisons[place].runs);
-            if next.as_ref().is_some_and(|next| next.round != turn.round) {
+            let next = self.next(&session.comparisons[place].runs);
+            if next.is_some_and(|next| next.round != turn.round) {
                 judge_and_save(session, place, judge)?;
             }
         }
@@ -160,6 +166,19 @@ fn judge_and_save(
 ) -> Result<(), String> {
     session.comparisons[place].verdicts = judge(&session.comparisons[place]);
     session.save()
+}
+
+/// Goes on to a case of a round. Where that is gone back to, as one of its runs counts no more, the others of the case, or of the whole round if the
+/// last run was of another one, were made long before: they are made again with it, as ratios are taken within a round.
+fn leave_behind(
+    session: &mut Session<'_>,
+    place: usize,
+    last: Option<(u32, Case)>,
+    (round, case): (u32, Case),
+) -> Result<(), String> {
+    let same_round = last.is_some_and(|(last, _)| last == round);
+    let is_old = |run: &Run| run.round == round && (!same_round || run.case == case);
+    session.revoke(place, is_old, "another run of its round counts no more: they are made again together")
 }
 
 /// The places of all systems as they take turns in a round, which is counted from 1: who goes first changes from round to round.
@@ -394,7 +413,10 @@ mod tests {
             let [before_ns, after_ns] = distances[made.min(distances.len() - 1)].map(Some);
             made += 1;
             let done = done(load, system, &[]);
-            (Done { run: Run { distance: Distance { before_ns, after_ns }, ..done.run }, ..done }, Vec::new())
+            (
+                Done { run: Run { distance: Distance { before_ns, after_ns, waited_s: None }, ..done.run }, ..done },
+                Vec::new(),
+            )
         }
     }
 
@@ -419,7 +441,8 @@ mod tests {
         assert!(runs[1].void[0].starts_with("the host had moved the cores apart: a cache line took 400 ns "));
     }
 
-    /// What near is was learned late: all that came before was made far apart, is told again as void, and is made again in its order.
+    /// What near is was learned late: all that came before was made far apart, is told again as void, and is made again in its order, with what it
+    /// stands beside.
     #[test]
     fn rounds_that_were_made_far_apart_are_made_again() {
         let mut told = Vec::new();
@@ -431,15 +454,17 @@ mod tests {
             ("1", 1, 1, [400.0, 400.0], false),
             ("2", 1, 1, [400.0, 400.0], false),
             ("1", 2, 1, [400.0, 400.0], false),
-            ("2", 2, 1, [70.0, 70.0], true),
+            ("2", 2, 1, [70.0, 70.0], false),
             ("1", 1, 2, [70.0, 70.0], true),
             ("2", 1, 2, [70.0, 70.0], true),
             ("1", 2, 2, [70.0, 70.0], true),
+            ("2", 2, 2, [70.0, 70.0], true),
         ];
         assert_eq!(distances(runs), meant);
         let first = [(1, 1, true), (1, 1, true), (2, 1, true), (2, 1, true)];
         let no_more = [(1, 1, false), (1, 1, false), (2, 1, false)];
-        assert_eq!(told, [&first[..], &no_more, &[(1, 2, true), (1, 2, true), (2, 2, true)]].concat());
+        let again = [(1, 2, true), (1, 2, true), (2, 1, false), (2, 2, true), (2, 2, true)];
+        assert_eq!(told, [&first[..], &no_more, &again].concat());
     }
 
     #[test]
@@ -450,6 +475,68 @@ mod tests {
         assert_eq!(distances(runs), [("1", 1, 1, [400.0, 400.0], false), ("2", 1, 1, [70.0, 70.0], true)]);
     }
 
+    /// What near is was learned in the middle of the second round: whatever stands beside a run that is made again is made again with it.
+    #[test]
+    fn all_runs_of_a_round_that_is_gone_back_to_are_made_again() {
+        let mut tell = |_: &Run| {};
+        let mut session = session(None, &mut tell);
+        let (far, between, near) = ([400.0; 2], [165.0; 2], [70.0; 2]);
+        let mut made = [far, between, between, between, far, near].into_iter();
+        let once: &mut Once<'_> = &mut |load, system, _| {
+            let [before_ns, after_ns] = made.next().unwrap_or(near).map(Some);
+            let done = done(load, system, &[]);
+            let distance = Distance { before_ns, after_ns, waited_s: None };
+            (Done { run: Run { distance, ..done.run }, ..done }, Vec::new())
+        };
+        let runs = &run(&plan(&[ONE, TWO], 2, 2), &mut session, once).runs;
+        let first = [("one", "1", 1, 1), ("two", "1", 1, 1), ("one", "2", 1, 1), ("two", "2", 1, 1)];
+        let second = [("two", "1", 2, 1), ("one", "1", 2, 1)];
+        let again = [("one", "1", 1, 2), ("two", "1", 1, 2), ("one", "2", 1, 2), ("two", "2", 1, 2)];
+        let rest = [("two", "1", 2, 2), ("one", "1", 2, 2), ("two", "2", 2, 1), ("one", "2", 2, 1)];
+        assert_eq!(order(runs), [&first[..], &second, &again, &rest].concat());
+        assert!(runs[6..].iter().all(|run| run.void.is_empty()));
+        let why = |at: usize| runs[at].void[0].split(':').next().unwrap();
+        assert_eq!([0, 4].map(why), ["the host had moved the cores apart"; 2]);
+        assert_eq!([1, 2, 3, 5].map(why), ["another run of its round counts no more"; 4]);
+    }
+
+    /// Within a round only those of the case are made again.
+    #[test]
+    fn a_case_that_is_gone_back_to_within_its_round_is_made_again() {
+        let mut tell = |_: &Run| {};
+        let mut session = session(None, &mut tell);
+        let once = &mut apart(&[[165.0; 2], [400.0; 2], [70.0; 2]]);
+        let runs = &run(&plan(&[ONE, TWO], 1, 2), &mut session, once).runs;
+        let meant = [
+            ("one", "1", 1, 1),
+            ("two", "1", 1, 1),
+            ("one", "2", 1, 1),
+            ("one", "1", 1, 2),
+            ("two", "1", 1, 2),
+            ("one", "2", 1, 2),
+            ("two", "2", 1, 1),
+        ];
+        assert_eq!(order(runs), meant);
+        assert_eq!(
+            runs.iter().map(|run| run.void.is_empty()).collect::<Vec<_>>(),
+            [false, false, false, true, true, true, true]
+        );
+    }
+
+    fn verdict() -> Verdict {
+        let text = String::new;
+        Verdict {
+            goal: text(),
+            measure: text(),
+            bound: text(),
+            ringdove: None,
+            other: None,
+            beside: None,
+            rounds: Vec::new(),
+            verdict: text(),
+        }
+    }
+
     /// A goal that was over is gone back to.
     #[test]
     fn an_earlier_comparison_of_the_session_lacks_what_counts_no_more() {
@@ -458,8 +545,10 @@ mod tests {
         let plan = plan(&[ONE], 1, 2);
         let once: &mut Once<'_> = &mut apart(&[[400.0; 2], [400.0; 2], [70.0; 2]]);
         run(&plan, &mut session, once);
+        session.comparisons[0].verdicts.push(verdict());
         run(&plan, &mut session, once);
         assert_eq!(session.comparisons[0].runs.iter().filter(|run| run.void.is_empty()).count(), 0);
+        assert_eq!(session.comparisons[0].verdicts.len(), 0, "what was judged with them is judged no more");
         assert_eq!(plan.go_on_by(once, &mut session, 0, &|_| Vec::new()), Ok(2));
         assert_eq!(plan.go_on_by(once, &mut session, 1, &|_| Vec::new()), Ok(0));
     }

@@ -8,7 +8,7 @@ use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
 use crate::stamp::Stamp;
-use crate::system::{Book, Dialect, To};
+use crate::system::{Book, Dialect, Target, To};
 
 /// Where a person's connection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +37,8 @@ pub struct Person {
 /// All of them.
 pub struct Crew {
     address: SocketAddr,
+    /// Whether loadgen has started the server.
+    is_started: bool,
     registry: Registry,
     /// Where the first so many people are registered instead.
     first: (usize, Registry),
@@ -49,7 +51,7 @@ pub struct Crew {
 impl Crew {
     /// So many people, none of whom is connected yet; the first ones have a registry of their own. They write texts of `payload` bytes.
     pub fn new(
-        address: SocketAddr,
+        target: &Target,
         registry: Registry,
         first: (usize, Registry),
         book: &dyn Book,
@@ -64,7 +66,8 @@ impl Crew {
             out: Vec::new(),
         };
         let people = (0..people).map(person).collect();
-        Self { address, registry, first, people, dirty: Vec::new(), text: vec![b'.'; payload] }
+        let (address, is_started) = (target.address, target.is_started);
+        Self { address, is_started, registry, first, people, dirty: Vec::new(), text: vec![b'.'; payload] }
     }
 
     /// How many there are.
@@ -179,7 +182,7 @@ impl Crew {
                 Ok(count) => drop(person.out.drain(..count)),
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::NotConnected) => break,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(broken(self.address, "writing to", &error)),
+                Err(error) => return Err(broken((self.address, self.is_started), "writing to", &error)),
             }
         }
         Ok(())
@@ -208,7 +211,7 @@ impl Crew {
             {
                 Ok((before, false))
             }
-            Err(error) => Err(broken(self.address, "reading from", &error)),
+            Err(error) => Err(broken((self.address, self.is_started), "reading from", &error)),
         }
     }
 
@@ -218,10 +221,12 @@ impl Crew {
     }
 }
 
-/// A connection that broke, in words: one that never came about shows at its first read or write.
-fn broken(address: SocketAddr, doing: &str, error: &io::Error) -> String {
+/// A connection that broke, in words: one that never came about shows at its first read or write. Whoever has started the server themselves can
+/// do nothing about its address.
+fn broken((address, is_started): (SocketAddr, bool), doing: &str, error: &io::Error) -> String {
     if error.kind() == ErrorKind::ConnectionRefused {
-        return format!("nobody listens at {address}: say --addr of a server that runs, or --start");
+        let hint = if is_started { "" } else { ": say --addr of a server that runs, or --start" };
+        return format!("nobody listens at {address}{hint}");
     }
     format!("{doing} {address}: {error}")
 }
@@ -231,7 +236,8 @@ pub mod tests {
     use super::*;
     use crate::system::Heard;
 
-    struct Dumb;
+    /// Says nothing, and understands nothing.
+    pub struct Dumb;
 
     impl Dialect for Dumb {
         fn hello(&mut self, _: &mut Vec<u8>) {}
@@ -252,18 +258,26 @@ pub mod tests {
     #[test]
     fn a_server_that_is_not_there_is_named() {
         let address = crate::server::free_address().unwrap();
-        let registry = mio::Poll::new().unwrap().registry().try_clone().unwrap();
-        let first = (0, registry.try_clone().unwrap());
-        let mut crew = Crew::new(address, registry, first, &Dumb, 1, crate::stamp::STAMP);
-        crew.connect(0).unwrap();
-        let why = crew.read(0, &mut Vec::new(), 1).unwrap_err();
-        assert_eq!(why, format!("nobody listens at {address}: say --addr of a server that runs, or --start"));
+        for (is_started, hint) in [(false, ": say --addr of a server that runs, or --start"), (true, "")] {
+            let registry = mio::Poll::new().unwrap().registry().try_clone().unwrap();
+            let first = (0, registry.try_clone().unwrap());
+            let target = Target { address, is_started, ..nowhere() };
+            let mut crew = Crew::new(&target, registry, first, &Dumb, 1, crate::stamp::STAMP);
+            crew.connect(0).unwrap();
+            let why = crew.read(0, &mut Vec::new(), 1).unwrap_err();
+            assert_eq!(why, format!("nobody listens at {address}{hint}"));
+        }
+    }
+
+    /// Where nobody connects to.
+    pub fn nowhere() -> Target {
+        Target { address: ([127, 0, 0, 1], 1).into(), admin: None, pid: None, is_started: false }
     }
 
     /// So many people who never connect.
     pub fn nobody_of(people: usize) -> Crew {
         let registry = mio::Poll::new().unwrap().registry().try_clone().unwrap();
         let first = (0, registry.try_clone().unwrap());
-        Crew::new(([127, 0, 0, 1], 1).into(), registry, first, &Dumb, people, crate::stamp::STAMP)
+        Crew::new(&nowhere(), registry, first, &Dumb, people, crate::stamp::STAMP)
     }
 }

@@ -1,15 +1,18 @@
 //! Everyone's connections on one thread: reads what comes, hands it to the workload, writes what that wants, and keeps the time.
 
+mod stages;
+
 use std::time::{Duration, Instant, SystemTime};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use mio::{Events, Poll, Token};
+use stages::{Look, Stages};
 
 use crate::crew::{Crew, Presence};
 use crate::distance::Partner;
 use crate::latency::Named;
 use crate::measure::OnTime;
-use crate::nearness;
+use crate::onlooker::Onlooker;
 use crate::process;
 use crate::results::{Checked, Distance};
 use crate::system::{Book, Heard, Target};
@@ -30,10 +33,6 @@ const AT_ONCE: usize = 100;
 /// Intervals in which latencies are kept: so many over a run, none shorter than the second.
 const INTERVALS: u32 = 60;
 const SHORTEST: Duration = Duration::from_millis(50);
-
-/// The load goes on so long between what is measured and a look at the distance of the cores, for which it stands still for some 10 ms: what
-/// that leads to is part of no figure.
-const AFTERMATH: Duration = Duration::from_millis(50);
 
 /// How often the progress bar is told: it reads the clock each time.
 const SHOWN_EVERY: Duration = Duration::from_millis(100);
@@ -59,14 +58,6 @@ pub struct Timing {
     pub server_core: Option<usize>,
     /// Measuring begins when they are at most so many nanoseconds apart.
     pub at_most_ns: Option<f64>,
-}
-
-/// Somebody who looks on while a load runs.
-pub struct Watch<'a> {
-    /// How often, which is also how long the intervals are; `None`: as the length of the run suggests.
-    pub every: Option<Duration>,
-    /// Is shown the load after each interval, with the time since measuring began; its error ends the run.
-    pub look: &'a mut dyn FnMut(&mut dyn Workload, Duration) -> Result<(), String>,
 }
 
 /// What a run came to.
@@ -150,7 +141,7 @@ impl Fleet {
             poll,
             events: Some(Events::with_capacity(if some { EVENTS_BETWEEN } else { EVENTS })),
             first: some.then(|| (first_poll, Events::with_capacity(EVENTS))),
-            crew: Crew::new(target.address, registry, (first, first_registry), book, people, payload),
+            crew: Crew::new(target, registry, (first, first_registry), book, people, payload),
             buffer: Vec::new(),
             unread: Vec::new(),
             clock: Clock::start(),
@@ -191,77 +182,38 @@ impl Fleet {
     /// Runs a workload to its end: everything that was sent has arrived, or is lost.
     ///
     /// # Errors
-    /// A connection broke, or something was refused.
+    /// A connection broke, or something was refused, or whoever looks on ends it.
     pub fn run(
         &mut self,
         workload: &mut dyn Workload,
         timing: Timing,
         server: Option<u32>,
         title: &str,
-        watch: &mut Watch<'_>,
+        onlooker: &mut dyn Onlooker,
     ) -> Result<Measured, String> {
-        let bar = progress_bar(timing, title);
-        let interval = watch.every.unwrap_or_else(|| (timing.duration / INTERVALS).max(SHORTEST));
+        let partner = timing.server_core.and_then(Partner::on);
+        let look = || partner.as_ref().and_then(Partner::round_trip_ns);
+        let look: Option<Look<'_>> = if partner.is_some() { Some(&look) } else { None };
+        self.run_seen_by(look, workload, timing, server, title, onlooker)
+    }
+
+    /// The same, the cores seen by somebody else.
+    fn run_seen_by(
+        &mut self,
+        look: Option<Look<'_>>,
+        workload: &mut dyn Workload,
+        timing: Timing,
+        server: Option<u32>,
+        title: &str,
+        onlooker: &mut dyn Onlooker,
+    ) -> Result<Measured, String> {
         let before = process::OtherClocks::read(server)?;
         let began = Instant::now();
         self.restart_clock();
         workload.begin(&mut self.crew, self.now_ns);
+        let mut stages = Stages::new(timing, server, look, onlooker, progress_bar(timing, title));
         let (mut acknowledged_ns, mut shown_ns) = (0, 0);
-        let mut from: Option<Mark> = None;
-        let mut to: Option<(Mark, Option<process::Memory>)> = None;
-        let mut cut = interval;
-        let partner = timing.server_core.and_then(Partner::on);
-        let look = || partner.as_ref().and_then(Partner::round_trip_ns);
-        let aftermath_ns = if partner.is_some() { AFTERMATH.as_nanos() as u64 } else { 0 };
-        let mut distance = Distance::default();
-        // when the load is warm, when it was looked before what is measured, and when the load was stopped behind that
-        let mut warm_ns = timing.warm_up.as_nanos() as u64;
-        let (mut looked_ns, mut stopped_ns): (Option<u64>, Option<u64>) = (None, None);
-        let missing = loop {
-            match (&from, &to) {
-                (None, _) if looked_ns.is_none() && self.now_ns >= warm_ns => {
-                    distance.before_ns = look();
-                    let waited = Duration::from_nanos(self.now_ns).saturating_sub(timing.warm_up);
-                    if nearness::is_waited_for(distance.before_ns, timing, waited) {
-                        std::thread::sleep(nearness::NAP);
-                        warm_ns = self.clock.now_ns() + timing.warm_up.as_nanos() as u64;
-                    } else {
-                        looked_ns = Some(self.clock.now_ns());
-                    }
-                }
-                (None, _) if looked_ns.is_some_and(|looked_ns| self.now_ns >= looked_ns + aftermath_ns) => {
-                    from = Some(self.mark(workload, server)?);
-                    workload.measure(true, self.clock.now_ns());
-                }
-                (Some(begin), None) => {
-                    let measured = Duration::from_nanos(self.now_ns.saturating_sub(begin.at_ns));
-                    if measured >= timing.duration && !workload.is_amid() {
-                        to = Some((self.mark(workload, server)?, server.map(process::memory).transpose()?));
-                        workload.measure(false, self.clock.now_ns());
-                        cut_all(workload, measured);
-                    } else if measured >= cut {
-                        cut_all(workload, measured);
-                        cut += interval;
-                        bar.suspend(|| (watch.look)(workload, measured))?;
-                    }
-                }
-                (_, Some((end, _))) => match stopped_ns {
-                    None if self.now_ns >= end.at_ns + aftermath_ns => {
-                        distance.after_ns = look();
-                        workload.stop();
-                        stopped_ns = Some(self.clock.now_ns());
-                    }
-                    None => {}
-                    Some(stopped_ns) => {
-                        let missing = workload.missing();
-                        let waited = Duration::from_nanos(self.now_ns.saturating_sub(stopped_ns));
-                        if missing.is_none() || waited > PATIENCE {
-                            break missing;
-                        }
-                    }
-                },
-                _ => {}
-            }
+        while !stages.go_on(self, workload)? {
             if self.now_ns - acknowledged_ns >= ACK_EVERY.as_nanos() as u64 {
                 acknowledged_ns = self.now_ns;
                 self.crew.acknowledge();
@@ -269,11 +221,13 @@ impl Fleet {
             self.turn(workload, timing.spin)?;
             if self.now_ns - shown_ns >= SHOWN_EVERY.as_nanos() as u64 {
                 shown_ns = self.now_ns;
-                bar.set_position(shown_ns / 1_000_000);
+                stages.bar.set_position(shown_ns / 1_000_000);
             }
+        }
+        stages.bar.finish_and_clear();
+        let Stages { from: Some(from), to: Some((to, memory)), distance, .. } = stages else {
+            return Err("nothing was measured".into());
         };
-        bar.finish_and_clear();
-        let (Some(from), Some((to, memory))) = (from, to) else { return Err("nothing was measured".into()) };
         Ok(Measured {
             measured_from: from.time,
             duration: Duration::from_nanos(to.at_ns - from.at_ns),
@@ -292,7 +246,7 @@ impl Fleet {
             distance,
             syncs: self.crew.syncs(),
             present: self.crew.present() as u64,
-            missing,
+            missing: workload.missing(),
         })
     }
 

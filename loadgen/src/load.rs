@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::thread;
 use std::time::Duration;
 
-use crate::fleet::{Fleet, Measured, Timing, Watch};
+use crate::fleet::{Fleet, Measured, Timing};
 use crate::latency::Named;
+use crate::onlooker::Onlooker;
 use crate::process;
 use crate::results::Case;
 use crate::system::{Cast, Keeps, System, Target};
@@ -94,43 +95,6 @@ pub struct Outcome {
     /// Why it counts for nothing, as whoever looked on says.
     pub void: Vec<String>,
 }
-
-/// Somebody who looks on.
-pub trait Onlooker {
-    /// Everyone who has to be is connected, and nothing was sent yet.
-    ///
-    /// # Errors
-    /// It cannot look on.
-    fn gathered(&mut self) -> Result<(), String> {
-        Ok(())
-    }
-
-    /// How often it looks.
-    fn every(&self) -> Option<Duration> {
-        None
-    }
-
-    /// Looks at the load, so long after measuring began.
-    ///
-    /// # Errors
-    /// The run is to end.
-    fn look(&mut self, _: &mut dyn Workload, _: Duration) -> Result<(), String> {
-        Ok(())
-    }
-
-    /// Everything has arrived, or is lost, and whoever is connected still is. Returns why the run counts for nothing.
-    ///
-    /// # Errors
-    /// It cannot look on.
-    fn ended(&mut self, _: &Measured, _: &mut Vec<(&'static str, f64)>) -> Result<Vec<String>, String> {
-        Ok(Vec::new())
-    }
-}
-
-/// Nobody looks on.
-pub struct Nobody;
-
-impl Onlooker for Nobody {}
 
 /// What connections took.
 #[derive(Clone, Copy, Debug, Default)]
@@ -303,10 +267,7 @@ impl Load {
             };
         }
         onlooker.gathered()?;
-        let every = onlooker.every();
-        let mut look = |workload: &mut dyn Workload, at: Duration| onlooker.look(workload, at);
-        let mut watch = Watch { every, look: &mut look };
-        let measured = fleet.run(&mut *workload, timing, target.pid, &self.case().workload, &mut watch)?;
+        let measured = fleet.run(&mut *workload, timing, target.pid, &self.case().workload, onlooker)?;
         let mut figures = workload.figures();
         if measured.syncs > 0 {
             figures.push(("syncs", measured.syncs as f64));

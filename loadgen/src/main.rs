@@ -15,6 +15,7 @@ mod load;
 mod machine;
 mod measure;
 mod nearness;
+mod onlooker;
 mod process;
 mod reports;
 mod results;
@@ -40,9 +41,10 @@ use compare_options::{CompareOptions, GoalsOptions};
 use fleet::Timing;
 use goals::{Course, Goal};
 use level::Level;
-use load::{DURABLE, Load, Nobody, Onlooker};
+use load::{DURABLE, Load};
 use measure::Done;
 use nearness::Nearness;
+use onlooker::{Nobody, Onlooker};
 use session::Session;
 use soak::Soak;
 use system::Target;
@@ -126,13 +128,14 @@ fn started(run: &Run, mut nearness: Nearness, measure: impl FnOnce(&Target, Timi
     let server = run.system.start(&place)?;
     let mut done = measure(server.target(), timing);
     nearness.note(done.run.distance);
-    done.run.void.extend(nearness.judge(done.run.distance));
+    done.run.void.extend(nearness.judge(&done.run));
     Ok(done)
 }
 
 /// A server that runs already.
 fn target(run: &Run) -> Target {
-    Target { address: run.addr, admin: Some(run.admin.clone()), pid: run.pid.or_else(|| process::listener(&run.admin)) }
+    let pid = run.pid.or_else(|| process::listener(&run.admin));
+    Target { address: run.addr, admin: Some(run.admin.clone()), pid, is_started: false }
 }
 
 fn compare(options: &CompareOptions) -> Result<(), String> {

@@ -6,7 +6,8 @@ use clap::ValueEnum;
 
 use crate::fleet::{Measured, Timing};
 use crate::latency::Named;
-use crate::load::{Load, Nobody, Onlooker, Outcome};
+use crate::load::{Load, Outcome};
+use crate::onlooker::{Nobody, Onlooker};
 use crate::results::{Cpu, LatencyFigures, Memory, Run};
 use crate::system::{System, Target};
 

@@ -8,24 +8,49 @@ use crate::fleet::Timing;
 use crate::results::{Distance, Run};
 use crate::server::Cores;
 
-/// Cores that are more than so many times as far apart as the nearest that was seen are far apart. On the virtual machine where this was found
-/// it were 59 to 114 ns while they were near, and 320 to 700 while they were not.
+/// Cores that are more than so many times as far apart as when they are near are far apart. On the virtual machine where this was found it were
+/// 59 to 114 ns while they were near, and 320 to 700 while they were not.
 const FAR: f64 = 2.5;
 /// Between two looks. Sleeping is what makes a host place cores anew.
 pub const NAP: Duration = Duration::from_millis(150);
-/// Looks at the begin, to learn what near is: three seconds, with 10 ms for each look.
+/// Looks at the begin, to learn what near may be: three seconds, with 10 ms for each look.
 const LEARNING: u32 = 19;
+/// Where none of the first looks is answered, no other one is.
+const FIRST: u32 = 3;
 /// How long a load that is warm may wait until the cores are near.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Sleeps so long, and then measures how far the cores are apart, in nanoseconds; `None`: that cannot be known.
 type Look = Box<dyn FnMut(Duration) -> Option<f64>>;
 
+/// The least of some readings that was seen twice: a single one may be a freak, as of cores that were one core's two halves for a moment.
+#[derive(Default)]
+struct Least {
+    /// The two least, in growing order, in nanoseconds.
+    ns: Vec<f64>,
+}
+
+impl Least {
+    fn take(&mut self, ns: f64) {
+        self.ns.push(ns);
+        self.ns.sort_by(f64::total_cmp);
+        self.ns.truncate(2);
+    }
+
+    /// What was seen twice: the larger of both.
+    fn twice_ns(&self) -> Option<f64> {
+        self.ns.get(1).copied()
+    }
+}
+
 /// How near the cores were so far.
 pub struct Nearness {
     look: Look,
-    nearest_ns: Option<f64>,
-    /// Whether it was looked for long enough to know what near is.
+    /// While they rested. It says nothing about runs, and only how near they may be waited for.
+    resting: Least,
+    /// Under load.
+    loaded: Least,
+    /// Whether it was looked for long enough to know what near may be.
     learned: bool,
 }
 
@@ -45,37 +70,41 @@ impl Nearness {
 
     /// As whoever looks says.
     pub fn seen_by(look: Look) -> Self {
-        Self { look, nearest_ns: None, learned: false }
+        Self { look, resting: Least::default(), loaded: Least::default(), learned: false }
     }
 
-    /// Cores that are at most so many nanoseconds apart are near; `None`: nothing is known. At the begin it learns what near is.
+    /// Cores that are at most so many nanoseconds apart may be measured; `None`: nothing is known. At the begin it learns what near may be; as soon
+    /// as loads have shown it, that counts.
     pub fn at_most_ns(&mut self) -> Option<f64> {
         self.learn();
-        self.nearest_ns.map(|nearest_ns| nearest_ns * FAR)
+        self.loaded.twice_ns().or(self.resting.twice_ns()).map(|near_ns| near_ns * FAR)
     }
 
     /// Takes note of how far the cores were apart in a run: they may never have been nearer.
     pub fn note(&mut self, distance: Distance) {
-        let seen = distance.readings().chain(self.nearest_ns);
-        self.nearest_ns = seen.reduce(f64::min);
+        distance.readings().for_each(|ns| self.loaded.take(ns));
     }
 
-    /// Why a run at this distance counts for nothing, as far as is known by now.
-    pub fn judge(&self, distance: Distance) -> Option<String> {
-        let nearest_ns = self.nearest_ns?;
-        let farthest_ns = distance.readings().fold(0.0, f64::max);
-        (farthest_ns > nearest_ns * FAR).then(|| {
-            format!(
-                "the host had moved the cores apart: a cache line took {farthest_ns:.0} ns from one to the other and back, {nearest_ns:.0} when they were near"
-            )
-        })
+    /// Why a run counts for nothing, as far as is known by now: the cores were farther apart than near ones are, or than at its other end; or that
+    /// is not known, where it is of others.
+    pub fn judge(&self, run: &Run) -> Option<String> {
+        let farthest_ns = run.distance.readings().fold(0.0, f64::max);
+        let near_ns = run.distance.readings().chain(self.loaded.twice_ns()).reduce(f64::min)?;
+        if farthest_ns > near_ns * FAR {
+            return Some(format!(
+                "the host had moved the cores apart: a cache line took {farthest_ns:.0} ns from one to the other and back, {near_ns:.0} when they were near"
+            ));
+        }
+        // whatever else is wrong with it may be why
+        (!run.distance.is_known() && run.void.is_empty())
+            .then(|| "it is not known how far apart the cores were: other work left no time to look".to_owned())
     }
 
     /// Judges again what has counted so far: what near is may have been learned since. Returns the runs that count for nothing now.
     pub fn reconsider(&self, runs: &mut [Run]) -> Vec<Run> {
         let mut void = Vec::new();
         for run in runs.iter_mut().filter(|run| run.void.is_empty()) {
-            run.void.extend(self.judge(run.distance));
+            run.void.extend(self.judge(run));
             if !run.void.is_empty() {
                 void.push(run.clone());
             }
@@ -83,25 +112,23 @@ impl Nearness {
         void
     }
 
-    /// Looks for three seconds what near is; less where the cores come near meanwhile, or where nothing can be known.
+    /// Looks for three seconds what near may be; less where the cores come near meanwhile, or where nothing can be known.
     fn learn(&mut self) {
         if std::mem::replace(&mut self.learned, true) {
             return;
         }
-        let mut farthest_ns: f64 = 0.0;
-        for _ in 0..LEARNING {
-            let Some(seen_ns) = self.look(NAP) else { break };
-            farthest_ns = farthest_ns.max(seen_ns);
-            if farthest_ns > seen_ns * FAR {
+        let mut farthest_ns: Option<f64> = None;
+        for looks in 1..=LEARNING {
+            if let Some(seen_ns) = (self.look)(NAP) {
+                self.resting.take(seen_ns);
+                farthest_ns = Some(farthest_ns.map_or(seen_ns, |ns| ns.max(seen_ns)));
+            }
+            let is_blind = looks >= FIRST && farthest_ns.is_none();
+            let near_ns = self.resting.twice_ns();
+            if is_blind || near_ns.zip(farthest_ns).is_some_and(|(near_ns, farthest_ns)| farthest_ns > near_ns * FAR) {
                 break;
             }
         }
-    }
-
-    fn look(&mut self, nap: Duration) -> Option<f64> {
-        let seen = (self.look)(nap);
-        self.note(Distance { before_ns: seen, after_ns: None });
-        seen
     }
 }
 
@@ -137,7 +164,12 @@ pub mod tests {
     }
 
     fn ns(before_ns: f64, after_ns: f64) -> Distance {
-        Distance { before_ns: Some(before_ns), after_ns: Some(after_ns) }
+        Distance { before_ns: Some(before_ns), after_ns: Some(after_ns), waited_s: None }
+    }
+
+    /// A run of this round at this distance.
+    fn at(round: u32, distance: Distance) -> Run {
+        Run { distance, ..run("ringdove", case("pair", &[]), round) }
     }
 
     #[test]
@@ -147,23 +179,47 @@ pub mod tests {
         assert_eq!(looks.get(), LEARNING as usize);
         assert!((NAP + Duration::from_millis(10)) * LEARNING >= Duration::from_secs(3));
         nearness.note(ns(410.0, 390.0));
-        assert_eq!(nearness.judge(ns(410.0, 390.0)), None);
-        assert_eq!((nearness.at_most_ns(), looks.get()), (Some(975.0), LEARNING as usize), "it is learned once");
+        assert_eq!(nearness.judge(&at(1, ns(410.0, 390.0))), None);
+        assert_eq!((nearness.at_most_ns(), looks.get()), (Some(1_025.0), LEARNING as usize), "it is learned once");
     }
 
     #[test]
     fn whoever_has_seen_both_has_learned_enough() {
-        let (mut nearness, looks) = counted(&[Some(400.0), Some(390.0), Some(60.0)]);
-        assert_eq!((nearness.at_most_ns(), looks.get()), (Some(150.0), 3));
+        let (mut nearness, looks) = counted(&[Some(400.0), Some(390.0), Some(60.0), Some(62.0)]);
+        assert_eq!((nearness.at_most_ns(), looks.get()), (Some(155.0), 4));
     }
 
     #[test]
     fn what_cannot_be_known_is_not_learned() {
         let (mut nearness, looks) = counted(&[None]);
-        assert_eq!((nearness.at_most_ns(), looks.get()), (None, 1));
-        assert_eq!((nearness.judge(Distance::default()), nearness.judge(ns(400.0, 60.0))), (None, None));
+        assert_eq!((nearness.at_most_ns(), looks.get()), (None, FIRST as usize));
+        assert_eq!(nearness.judge(&at(1, Distance::default())), None);
         nearness.note(ns(400.0, 60.0));
-        assert_eq!(nearness.at_most_ns(), Some(150.0), "a run shows it, too");
+        nearness.note(ns(62.0, 61.0));
+        assert_eq!(nearness.at_most_ns(), Some(152.5), "runs show it, too");
+    }
+
+    #[test]
+    fn one_look_without_an_answer_ends_nothing() {
+        let (mut nearness, looks) = counted(&[None, Some(61.0), None, Some(400.0), Some(60.0)]);
+        assert_eq!((nearness.at_most_ns(), looks.get()), (Some(152.5), 5));
+    }
+
+    /// Such a one would leave everything void that was made before and comes behind it.
+    #[test]
+    fn what_near_is_was_seen_twice_and_under_load() {
+        let (mut nearness, _) = counted(&[Some(20.0)]);
+        assert_eq!(nearness.at_most_ns(), Some(50.0), "so near it may be, and is waited for at first");
+        nearness.note(ns(70.0, 72.0));
+        assert_eq!(nearness.at_most_ns(), Some(180.0));
+        nearness.note(ns(25.0, 71.0));
+        let mut runs = vec![at(1, ns(70.0, 72.0)), at(2, ns(25.0, 71.0))];
+        let void = nearness.reconsider(&mut runs);
+        assert_eq!(
+            void.iter().map(|run| run.round).collect::<Vec<_>>(),
+            [2],
+            "in it they moved, whatever was the freak"
+        );
     }
 
     #[test]
@@ -187,28 +243,43 @@ pub mod tests {
     #[test]
     fn a_run_in_which_the_cores_were_apart_counts_for_nothing() {
         let mut nearness = seen(&[None]);
-        nearness.note(ns(70.0, 64.0));
-        let judge = |before_ns, after_ns| nearness.judge(Distance { before_ns, after_ns });
+        nearness.note(ns(64.0, 64.0));
+        let judge = |before_ns, after_ns| nearness.judge(&at(1, Distance { before_ns, after_ns, waited_s: None }));
         let why = "the host had moved the cores apart: a cache line took 327 ns from one to the other and back, 64 when they were near";
         assert_eq!(judge(Some(327.0), Some(64.0)).as_deref(), Some(why));
         assert_eq!(judge(Some(70.0), Some(327.0)).as_deref(), Some(why));
         assert_eq!(judge(None, Some(327.0)).as_deref(), Some(why));
-        assert_eq!((judge(Some(160.0), Some(160.0)), judge(Some(70.0), None), judge(None, None)), (None, None, None));
+        assert_eq!(judge(Some(160.0), Some(160.0)), None);
+    }
+
+    #[test]
+    fn a_run_that_lacks_a_reading_counts_for_nothing_where_others_have_them() {
+        let lacks = [(Some(70.0), None), (None, Some(70.0)), (None, None)]
+            .map(|(before_ns, after_ns)| at(1, Distance { before_ns, after_ns, waited_s: None }));
+        let mut nearness = seen(&[None]);
+        assert_eq!(nearness.judge(&lacks[2]), None, "nothing is known of any");
+        nearness.note(ns(64.0, 64.0));
+        for run in &lacks {
+            let why = nearness.judge(run).unwrap();
+            assert!(why.starts_with("it is not known how far apart the cores were: "), "{why}");
+            let broken = Run { void: vec!["the server did not start".into()], ..run.clone() };
+            assert_eq!(nearness.judge(&broken), None, "that is reason enough");
+        }
     }
 
     #[test]
     fn what_was_made_far_apart_counts_no_more_once_the_cores_were_near() {
         let mut nearness = seen(&[Some(64.0)]);
-        let of = |round, distance| Run { distance, ..run("ringdove", case("pair", &[]), round) };
-        let mut runs = vec![of(1, ns(400.0, 390.0)), of(2, ns(380.0, 400.0)), of(3, Distance::default())];
+        let mut runs = vec![at(1, ns(400.0, 390.0)), at(2, ns(380.0, 400.0))];
         runs.push(Run { void: vec!["late".into()], ..runs[0].clone() });
         runs.iter().for_each(|run| nearness.note(run.distance));
-        assert!(nearness.reconsider(&mut runs).is_empty());
         nearness.learn();
+        assert!(nearness.reconsider(&mut runs).is_empty(), "what was seen of resting cores says nothing about runs");
+        nearness.note(ns(64.0, 63.0));
         let void = nearness.reconsider(&mut runs);
         assert_eq!(void.iter().map(|run| run.round).collect::<Vec<_>>(), [1, 2]);
         assert!(void[0].void[0].contains("400 ns") && void[0].void[0].contains("64 when"), "{:?}", void[0].void);
-        assert_eq!((runs[2].void.len(), runs[3].void.len()), (0, 1), "what nobody measured, and what was void");
+        assert_eq!(runs[2].void.len(), 1, "what was void");
         assert!(nearness.reconsider(&mut runs).is_empty(), "it is said once");
     }
 }

@@ -125,7 +125,7 @@ pub struct Run {
     /// Open loop: sends each second that were meant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offered_per_s: Option<f64>,
-    /// How far the cores were apart; nothing where loadgen started no server, or they were one.
+    /// How far the cores were apart; nothing where loadgen started no server, they were one, or other work left no time to look.
     #[serde(default, skip_serializing_if = "Distance::is_unknown")]
     pub distance: Distance,
     /// What was checked over the whole run, warm-up included.
@@ -151,12 +151,20 @@ pub struct Distance {
     /// Right behind it, in nanoseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after_ns: Option<f64>,
+    /// How long the load was under way beyond its warm-up until they were near, or too much time had passed, in seconds; nothing where it did not wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waited_s: Option<f64>,
 }
 
 impl Distance {
     /// What was measured of it, in nanoseconds.
     pub fn readings(self) -> impl Iterator<Item = f64> {
         self.before_ns.into_iter().chain(self.after_ns)
+    }
+
+    /// Whether both readings are there.
+    pub fn is_known(&self) -> bool {
+        self.before_ns.is_some() && self.after_ns.is_some()
     }
 
     fn is_unknown(&self) -> bool {

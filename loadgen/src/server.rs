@@ -177,7 +177,7 @@ impl Start {
     }
 
     fn running(self, pid: u32, address: SocketAddr, admin: Option<PathBuf>) -> Server {
-        let target = Target { address, admin, pid: Some(pid) };
+        let target = Target { address, admin, pid: Some(pid), is_started: true };
         Server { ward: self.ward, target, settings: self.settings }
     }
 

@@ -43,16 +43,43 @@ impl<'a> Session<'a> {
     pub fn take(&mut self, place: usize, done: Done, round: u32, attempt: u32) -> Result<(), String> {
         let mut run = Run { round, attempt, ..done.run };
         self.nearness.note(run.distance);
-        run.void.extend(self.nearness.judge(run.distance));
+        run.void.extend(self.nearness.judge(&run));
         if let Some(archive) = &self.archive {
             archive.keep(&mut run, &done.latencies, done.measured_from)?;
         }
         self.comparisons[place].runs.push(run.clone());
-        let all = self.comparisons.iter_mut();
-        let void: Vec<_> = all.flat_map(|comparison| self.nearness.reconsider(&mut comparison.runs)).collect();
+        let mut void = Vec::new();
+        for comparison in &mut self.comparisons {
+            let no_more = self.nearness.reconsider(&mut comparison.runs);
+            if !no_more.is_empty() {
+                // what was judged was judged with them
+                comparison.verdicts.clear();
+            }
+            void.extend(no_more);
+        }
         // whatever ends loadgen now, this run is kept
         self.save()?;
         std::iter::once(&run).chain(&void).for_each(|run| (self.tell)(run));
+        Ok(())
+    }
+
+    /// Leaves those runs of a comparison void that had counted and are among these, and says why. What was judged with them is judged no more.
+    ///
+    /// # Errors
+    /// It cannot be kept.
+    pub fn revoke(&mut self, place: usize, is_one: impl Fn(&Run) -> bool, why: &str) -> Result<(), String> {
+        let comparison = &mut self.comparisons[place];
+        let mut void = Vec::new();
+        for run in comparison.runs.iter_mut().filter(|run| run.void.is_empty() && is_one(run)) {
+            run.void.push(why.to_owned());
+            void.push(run.clone());
+        }
+        if void.is_empty() {
+            return Ok(());
+        }
+        comparison.verdicts.clear();
+        self.save()?;
+        void.iter().for_each(|run| (self.tell)(run));
         Ok(())
     }
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 use indicatif::{HumanBytes, HumanCount};
 
 use crate::fleet::Measured;
-use crate::load::{Load, Onlooker};
+use crate::load::Load;
+use crate::onlooker::Onlooker;
 use crate::process;
 use crate::results::Checked;
 use crate::server::Place;

@@ -37,7 +37,7 @@ pub fn run(system: &str, case: Case, round: u32) -> Run {
         sends_per_s: 1_000.0,
         deliveries_per_s: 1_000.0,
         offered_per_s: None,
-        distance: Distance { before_ns: Some(61.0), after_ns: Some(74.0) },
+        distance: Distance { before_ns: Some(61.0), after_ns: Some(74.0), waited_s: None },
         checked: Checked { sends: 6_000, deliveries: 6_000, ..Checked::default() },
         cpu: Cpu {
             server_s: Some(1.0),

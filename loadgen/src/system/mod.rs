@@ -142,6 +142,8 @@ pub struct Target {
     pub admin: Option<PathBuf>,
     /// Whose CPU time and memory are counted.
     pub pid: Option<u32>,
+    /// Whether loadgen has started it.
+    pub is_started: bool,
 }
 
 /// Who takes part in a load. People are called by their place, from 0.
