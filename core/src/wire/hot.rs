@@ -66,7 +66,7 @@ pub enum HotTo {
     Group(u64),
 }
 
-/// Decodes a client's frame if it is hot: known fields, each once, in any order, every value in range.
+/// Decodes a client's frame if it is hot: known fields in growing order, as every encoder writes them, and every value in range.
 pub fn decode_client(frame: &[u8]) -> HotClient<'_> {
     if frame.is_empty() {
         return HotClient::Ping;
@@ -75,50 +75,45 @@ pub fn decode_client(frame: &[u8]) -> HotClient<'_> {
 }
 
 fn decode_hot(frame: &[u8]) -> Option<HotClient<'_>> {
-    let (mut id, mut ack, mut send) = (None, None, None);
-    let mut rest = frame;
-    while let [tag, behind @ ..] = rest {
-        let (value, behind) = varint(behind)?;
-        rest = behind;
-        match *tag {
-            ID if id.is_none() => id = Some(u32::try_from(value).ok()?),
-            ACK if ack.is_none() => ack = Some(below_bound(value)?),
-            SEND if send.is_none() => {
-                let (bytes, behind) = rest.split_at_checked(usize::try_from(value).ok()?)?;
-                rest = behind;
-                send = Some(bytes);
-            }
-            _ => return None,
-        }
+    let (id, rest) = field(frame, ID)?;
+    let (ack, rest) = field(rest, ACK)?;
+    let id = u32::try_from(id.unwrap_or(0)).ok()?;
+    let ack = below_bound(ack.unwrap_or(0))?;
+    if rest.is_empty() {
+        return (id == 0 && ack > 0).then_some(HotClient::Ack(ack));
     }
-    let (id, ack) = (id.unwrap_or(0), ack.unwrap_or(0));
-    match send {
-        Some(send) => decode_send(send, id, ack).map(HotClient::Send),
-        None if id == 0 && ack > 0 => Some(HotClient::Ack(ack)),
-        None => None,
-    }
+    decode_send(last(rest, SEND)?, id, ack).map(HotClient::Send)
 }
 
 fn decode_send(bytes: &[u8], id: u32, ack: u64) -> Option<HotSend<'_>> {
-    let (mut key, mut to, mut text) = (None, HotTo::Myself, None);
-    let mut rest = bytes;
-    while let [tag, behind @ ..] = rest {
-        let (value, behind) = varint(behind)?;
-        rest = behind;
-        match *tag {
-            SEND_KEY if key.is_none() => key = Some(below_bound(value)?),
-            SEND_USER if to == HotTo::Myself => to = HotTo::User(below_bound(value)?),
-            SEND_GROUP if to == HotTo::Myself => to = HotTo::Group(below_bound(value)?),
-            TEXT if text.is_none() => {
-                let (bytes, behind) = rest.split_at_checked(usize::try_from(value).ok()?)?;
-                rest = behind;
-                text = Some(simdutf8::basic::from_utf8(bytes).ok()?);
-            }
-            _ => return None,
-        }
+    let (key, rest) = field(bytes, SEND_KEY)?;
+    let (user, rest) = field(rest, SEND_USER)?;
+    let (group, rest) = field(rest, SEND_GROUP)?;
+    let key = below_bound(key.unwrap_or(0))?;
+    let to = match (user, group) {
+        (None, None) => HotTo::Myself,
+        (Some(user), None) => HotTo::User(below_bound(user)?),
+        (None, Some(group)) => HotTo::Group(below_bound(group)?),
+        (Some(_), Some(_)) => return None,
+    };
+    let text = simdutf8::basic::from_utf8(last(rest, TEXT)?).ok()?;
+    (!text.is_empty()).then_some(HotSend { id, ack, key, to, text })
+}
+
+/// The value of the number field that begins here, if it is this one, and what is behind it.
+#[inline]
+fn field(bytes: &[u8], tag: u8) -> Option<(Option<u64>, &[u8])> {
+    match bytes {
+        [first, behind @ ..] if *first == tag => varint(behind).map(|(value, rest)| (Some(value), rest)),
+        _ => Some((None, bytes)),
     }
-    let text = text.filter(|text| !text.is_empty())?;
-    Some(HotSend { id, ack, key: key.unwrap_or(0), to, text })
+}
+
+/// The bytes of this field, if it is all that is left.
+#[inline]
+fn last(bytes: &[u8], tag: u8) -> Option<&[u8]> {
+    let (length, rest) = varint(bytes.strip_prefix(&[tag])?)?;
+    (rest.len() as u64 == length).then_some(rest)
 }
 
 fn below_bound(value: u64) -> Option<u64> {
