@@ -10,8 +10,10 @@ use ringdove_core::wire::{Refusal, v1};
 use super::Edge;
 use super::output::put_refusal;
 use super::runs::{Run, recipients};
+use super::talk::Talk;
 use crate::connection::{Connection, Stage};
 use crate::counters::Counter;
+use crate::dialect::Dialect;
 
 /// Bytes of version, tags and lengths in front of a shared tail, at most.
 pub(super) const PUSH_HEAD: usize = 24;
@@ -56,9 +58,13 @@ impl Edge {
         let is_all = slots.len() < PORTION;
         while let [first, behind @ ..] = slots {
             if !first.goes_on && recipients(first, self.index).len() < 2 {
-                // nothing to share
-                count += self.deliver(first, tails);
-                slots = behind;
+                let Some(talk) = Talk::first_of(slots, self.index) else {
+                    count += self.deliver(first, tails);
+                    slots = behind;
+                    continue;
+                };
+                slots = &slots[talk.len()..];
+                count += self.deliver_talk(talk);
                 continue;
             }
             let run = Run::first_of(slots, self.index);
@@ -222,29 +228,18 @@ impl Edge {
     }
 
     fn answer_entry(&mut self, key: u32, slot: &CommitSlot, answer: &Answer) {
-        let AnswerBody::Entry { version, ordinal, time, position, user, group } = answer.body else { return };
-        if answer.request == 0 {
-            return self.push_entry(
-                key,
-                answer.connection.generation,
-                version,
-                &new_tail(true, &slot.delivery, &slot.content()),
-            );
+        let Some(sent) = sent_entry(&answer.body) else { return };
+        let (id, version) = (answer.request, Version(sent.version));
+        if id == 0 {
+            let content = slot.content();
+            let tail = new_tail(true, &slot.delivery, &content);
+            return self.push_entry(key, answer.connection.generation, version, &tail);
         }
         let Some(connection) = self.connections.get_mut(key as usize) else { return };
         connection.head = connection.head.max(version);
         if connection.stage == Stage::Live {
             connection.sent = connection.sent.max(version);
         }
-        let id = answer.request;
-        let sent = SentEntry {
-            version: version.0,
-            user: user.map_or(0, |user| user.0),
-            group: group.map_or(0, |group| group.0),
-            ordinal: ordinal.0,
-            time: time.0,
-            position: position.on_wire(),
-        };
         self.output.answer(key, connection, |out| hot::put_answer(out, id, sent));
     }
 
@@ -281,7 +276,29 @@ impl Edge {
     }
 }
 
+/// What the sender of an entry is told of it.
+pub(super) fn sent_entry(body: &AnswerBody) -> Option<SentEntry> {
+    let AnswerBody::Entry { version, ordinal, time, position, user, group } = *body else { return None };
+    Some(SentEntry {
+        version: version.0,
+        user: user.map_or(0, |user| user.0),
+        group: group.map_or(0, |group| group.0),
+        ordinal: ordinal.0,
+        time: time.0,
+        position: position.on_wire(),
+    })
+}
+
 impl Connection {
+    /// Whether news can be written to it as they are: it is LIVE and wants them, nothing has to come before, and it speaks the native dialect.
+    pub(super) fn takes_news(&self, to: Recipient) -> bool {
+        self.generation == to.generation
+            && self.stage == Stage::Live
+            && !self.quiet
+            && self.aside.is_none()
+            && self.dialect != Dialect::JsonLines
+    }
+
     /// The device has heard, or will hear with what is written now, of everything up to `version`.
     pub(crate) fn caught_up(&mut self, version: Version) {
         self.stage = Stage::Live;

@@ -16,6 +16,7 @@ mod requests;
 mod runs;
 mod shutting_down;
 mod sign_in;
+mod talk;
 mod timing;
 mod writing;
 

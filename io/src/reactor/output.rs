@@ -66,10 +66,34 @@ impl Output {
         true
     }
 
-    fn append(&mut self, connection: &mut Connection, put: impl FnOnce(&mut Vec<u8>)) {
+    /// Prepares a connection of the native dialect for several pushes that are put right into its buffer. Returns how many bytes may
+    /// stand in there.
+    pub fn open_for_news(&mut self, key: u32, connection: &mut Connection) -> usize {
+        self.lend_buffer(connection);
+        if !connection.touched {
+            connection.touched = true;
+            self.pushed.push(key);
+        }
+        (connection.written as usize + self.bound).saturating_sub(HEAD)
+    }
+
+    /// Prepares a connection of the native dialect, for which nothing is held, for several answers that are put right into its buffer.
+    pub fn open(&mut self, key: u32, connection: &mut Connection) {
+        self.lend_buffer(connection);
+        if !connection.touched {
+            connection.touched = true;
+            self.answered.push(key);
+        }
+    }
+
+    fn lend_buffer(&mut self, connection: &mut Connection) {
         if connection.out.capacity() == 0 {
             connection.out = self.pool.take();
         }
+    }
+
+    fn append(&mut self, connection: &mut Connection, put: impl FnOnce(&mut Vec<u8>)) {
+        self.lend_buffer(connection);
         if connection.dialect == Dialect::JsonLines {
             self.frames.clear();
             put(&mut self.frames);

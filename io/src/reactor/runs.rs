@@ -7,9 +7,7 @@ use ringdove_core::wire::bundle::Bundle;
 
 use super::Edge;
 use super::delivering::{PUSH_HEAD, Tails, new_tail};
-use crate::connection::Stage;
 use crate::counters::Counter;
-use crate::dialect::Dialect;
 
 /// Entries of a run at most: more in one write would gain nothing.
 const ENTRIES: usize = 64;
@@ -175,13 +173,7 @@ impl Edge {
     fn push_bundle(&mut self, to: Recipient, versions: &[u64], bundle: &mut Bundle) -> bool {
         let key = to.key();
         let Some(connection) = self.connections.get_mut(key as usize) else { return false };
-        let is_simple = connection.generation == to.generation
-            && connection.stage == Stage::Live
-            && !connection.quiet
-            && !to.is_own()
-            && connection.aside.is_none()
-            && connection.dialect != Dialect::JsonLines;
-        let Some(last) = versions.last().filter(|_| is_simple) else { return false };
+        let Some(last) = versions.last().filter(|_| connection.takes_news(to) && !to.is_own()) else { return false };
         let size = bundle.tails_len() + versions.len() * PUSH_HEAD;
         if !self.output.push(key, connection, size, |out| bundle.put_pushes(out, versions)) {
             return false;

@@ -1,4 +1,4 @@
-//! Entries behind each other that go to the same connections are written connection by connection: nobody can tell.
+//! Entries behind each other that go to the same connections, or from one to one other, are written connection by connection: nobody can tell.
 
 use proptest::prelude::*;
 use ringdove_core::ids::{ConnectionId, Ordinal, Position, Time, UserId, Version};
@@ -53,7 +53,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Reply::Refused),
         1 => Just(Reply::Close),
     ];
-    let to = prop_oneof![2 => Just(0xff), 1 => Just(0x7e), 1 => any::<u8>()];
+    let one = (0..PEOPLE).prop_map(|nth| 1 << nth);
+    let to = prop_oneof![2 => Just(0xff), 1 => Just(0x7e), 1 => any::<u8>(), 3 => one];
     let own = prop_oneof![2 => Just(0), 1 => any::<u8>()];
     let answered = proptest::option::of((0..PEOPLE, reply));
     (to, own, proptest::option::of(any::<u8>()), 1_usize..6, 1_usize..200, answered)
