@@ -19,7 +19,7 @@ const SENDERS: usize = 4;
 const NOTIFIED: usize = SENDERS;
 const WITH_LINES: usize = SENDERS + 1;
 const SLOW: usize = SENDERS + 2;
-/// Messages that go to the slow one alone while it does not read: more than the kernel and its buffer take.
+/// Messages that go to the slow one alone while it does not read: far more than its buffer takes.
 const PRIVATE: u64 = 700;
 const PRIVATE_BYTES: usize = 16_000;
 
@@ -32,12 +32,14 @@ struct Device {
     /// What was sent and is not answered, with the request's number.
     in_flight: VecDeque<(u32, v1::Send)>,
     syncs: u32,
+    /// Entries that came as news.
+    pushed: u32,
 }
 
 impl Device {
     fn of(client: Client) -> Self {
         let version = client.welcome.version;
-        Self { client, version, heard: Vec::new(), in_flight: VecDeque::new(), syncs: 0 }
+        Self { client, version, heard: Vec::new(), in_flight: VecDeque::new(), syncs: 0, pushed: 0 }
     }
 
     fn user(&self) -> u64 {
@@ -50,9 +52,9 @@ impl Device {
         self.in_flight.extend((first..).zip(sends));
     }
 
-    /// Goes on until it has heard these words.
+    /// Goes on until it has heard these words, and everything that came before they did.
     fn hear_until(&mut self, words: &str) {
-        while self.heard.last().is_none_or(|entry| entry.text != words) {
+        while !self.client.news.is_empty() || self.heard.last().is_none_or(|entry| entry.text != words) {
             self.hear();
         }
     }
@@ -68,7 +70,10 @@ impl Device {
         let frame = self.client.news();
         match frame.body {
             Some(Body::Entry(entry)) if frame.id > 0 => self.answered(frame.id, entry),
-            Some(Body::Entry(entry)) => self.take(entry),
+            Some(Body::Entry(entry)) => {
+                self.pushed += 1;
+                self.take(entry);
+            }
             Some(Body::Notice(notice)) if notice.version > self.version => {
                 self.syncs += 1;
                 self.client.sync(self.version).into_iter().for_each(|entry| self.take(entry));
@@ -145,7 +150,8 @@ impl Crowd {
         (Self { members, seconds, large, small }, slow)
     }
 
-    /// All senders write at once, each so much that it goes into several runs: long stretches to one group, and turns.
+    /// All senders write at once: so much that it goes into several runs, long stretches to one group and turns; then one by one to
+    /// the same group, so that those of several senders stand behind each other.
     fn talk(&mut self, round: &str) {
         let (large, small) = (self.large, self.small);
         thread::scope(|scope| {
@@ -155,6 +161,9 @@ impl Crowd {
                     let groups = stretches.iter().flat_map(|(group, times)| std::iter::repeat_n(*group, *times));
                     let sends = groups.enumerate().map(|(place, to)| to_group(to, format!("{nth} {round} {place}")));
                     sender.send_together(sends.collect());
+                    (0..60).for_each(|place| {
+                        sender.send_together(vec![to_group(large, format!("{nth} {round}, alone {place}"))]);
+                    });
                     sender.hear_answers();
                 });
             }
@@ -204,7 +213,8 @@ fn private(key: u64) -> String {
     format!("{key:04}{}", "x".repeat(PRIVATE_BYTES - 4))
 }
 
-/// In the first round the slow one does not read at all, and falls behind; in the second it reads on, syncs and comes back to life.
+/// In the first round the slow one does not read and falls behind; in the second it is behind; in the third it reads on, syncs and comes
+/// back to life.
 fn everyone_hears_everything(threads: &str, reactors: &str) {
     let folder = tempdir().unwrap();
     let mut command = serve(folder.path());
@@ -222,15 +232,17 @@ fn everyone_hears_everything(threads: &str, reactors: &str) {
         });
         crowd.talk("first");
     });
+    crowd.talk("second");
     crowd.conclude("half");
     thread::scope(|scope| {
         scope.spawn(|| slow.hear_until("over"));
-        crowd.talk("second");
+        crowd.talk("third");
         crowd.conclude("over");
     });
     assert!(slow.syncs > 0, "it fell behind");
     let heard = slow.heard.iter().filter(|entry| entry.text.len() == PRIVATE_BYTES);
     assert!(heard.map(|entry| entry.text.clone()).eq(keys.map(private)));
+    assert_eq!(crowd.members[NOTIFIED].pushed, 0, "it wanted notices only");
     crowd.check(&slow);
     broker.stop();
 }

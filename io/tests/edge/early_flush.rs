@@ -168,6 +168,7 @@ impl Group {
             if written < bytes * self.members.len() as u64 {
                 return;
             }
+            assert!(self.version < 1 << 16, "it is never full");
         }
     }
 }
