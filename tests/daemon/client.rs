@@ -18,9 +18,14 @@ pub struct Identity {
     pub epoch: u32,
 }
 
+/// How long a client may be silent, in milliseconds: longer than any test.
+const IDLE_MS: u32 = 600_000;
+
 pub struct Client {
     pub socket: TcpStream,
     received: Vec<u8>,
+    /// It speaks JSON lines.
+    lines: bool,
     /// News that came while an answer was waited for.
     pub news: VecDeque<v1::ServerFrame>,
     id: u32,
@@ -29,30 +34,39 @@ pub struct Client {
 
 impl Client {
     pub fn connect(address: SocketAddr) -> Self {
-        let socket = TcpStream::connect(address).expect("it listens");
-        socket.set_nodelay(true).expect("an option");
-        socket.set_read_timeout(Some(PATIENCE)).expect("an option");
-        let mut client =
-            Self { socket, received: Vec::new(), news: VecDeque::new(), id: 0, welcome: v1::Welcome::default() };
+        let mut client = Self::silent(address, false);
         client.socket.write_all(&PREAMBLE).expect("it reads");
         client
     }
 
+    /// One that speaks JSON lines.
+    pub fn with_lines(address: SocketAddr) -> Self {
+        Self::silent(address, true)
+    }
+
+    fn silent(address: SocketAddr, lines: bool) -> Self {
+        let socket = TcpStream::connect(address).expect("it listens");
+        socket.set_nodelay(true).expect("an option");
+        socket.set_read_timeout(Some(PATIENCE)).expect("an option");
+        Self { socket, received: Vec::new(), lines, news: VecDeque::new(), id: 0, welcome: v1::Welcome::default() }
+    }
+
     pub fn hello(address: SocketAddr, auth: Auth, cursor: Option<(u32, u64)>) -> Self {
-        let mut client = Self::connect(address);
+        Self::connect(address).sign_in(auth, cursor)
+    }
+
+    pub fn sign_in(mut self, auth: Auth, cursor: Option<(u32, u64)>) -> Self {
         let (epoch, since) = cursor.unwrap_or_default();
-        let hello = v1::Hello { auth: Some(auth), epoch, since, ..v1::Hello::default() };
-        match client.ask(Request::Hello(hello)) {
-            Ok(Body::Welcome(welcome)) => client.welcome = welcome,
+        let hello = v1::Hello { auth: Some(auth), epoch, since, idle_ms: IDLE_MS, ..v1::Hello::default() };
+        match self.ask(Request::Hello(hello)) {
+            Ok(Body::Welcome(welcome)) => self.welcome = welcome,
             other => panic!("hello is answered with {other:?}"),
         }
-        client
+        self
     }
 
     pub fn register(address: SocketAddr, handle: &str) -> Self {
-        let password =
-            v1::Password { handle: handle.into(), secret: "correct horse".into(), ..v1::Password::default() };
-        Self::hello(address, Auth::Register(password), None)
+        Self::hello(address, Auth::Register(password(handle)), None)
     }
 
     pub fn resume(address: SocketAddr, identity: &Identity, cursor: Option<(u32, u64)>) -> Self {
@@ -66,11 +80,23 @@ impl Client {
 
     /// Writes a request, and returns its number; `Err`: the connection is gone.
     pub fn write(&mut self, request: Request) -> std::io::Result<u32> {
-        self.id += 1;
-        let frame = v1::ClientFrame { id: self.id, ack: 0, request: Some(request) }.encode_to_vec();
+        self.write_together([request])
+    }
+
+    /// Writes requests at once, and returns the last one's number; `Err`: the connection is gone.
+    pub fn write_together(&mut self, requests: impl IntoIterator<Item = Request>) -> std::io::Result<u32> {
         let mut bytes = Vec::new();
-        put_length(&mut bytes, frame.len());
-        bytes.extend_from_slice(&frame);
+        for request in requests {
+            self.id += 1;
+            let frame = v1::ClientFrame { id: self.id, ack: 0, request: Some(request) };
+            if self.lines {
+                serde_json::to_writer(&mut bytes, &frame)?;
+                bytes.push(b'\n');
+            } else {
+                put_length(&mut bytes, frame.encoded_len());
+                frame.encode(&mut bytes)?;
+            }
+        }
         self.socket.write_all(&bytes)?;
         Ok(self.id)
     }
@@ -79,9 +105,7 @@ impl Client {
     pub fn frame(&mut self) -> Option<v1::ServerFrame> {
         let mut chunk = [0; 64 << 10];
         loop {
-            if let Split::Frame { frame, used } = split(&self.received, usize::MAX) {
-                let frame = v1::ServerFrame::decode(frame).expect("a frame");
-                self.received.drain(..used);
+            if let Some(frame) = self.received_frame() {
                 return Some(frame);
             }
             match self.socket.read(&mut chunk) {
@@ -91,6 +115,18 @@ impl Client {
                 Err(error) => panic!("waited in vain: {error}"),
             }
         }
+    }
+
+    fn received_frame(&mut self) -> Option<v1::ServerFrame> {
+        let (frame, used) = if self.lines {
+            let end = self.received.iter().position(|byte| *byte == b'\n')?;
+            (serde_json::from_slice(&self.received[..end]).expect("a frame"), end + 1)
+        } else {
+            let Split::Frame { frame, used } = split(&self.received, usize::MAX) else { return None };
+            (v1::ServerFrame::decode(frame).expect("a frame"), used)
+        };
+        self.received.drain(..used);
+        Some(frame)
     }
 
     /// Asks and waits; news that comes meanwhile is kept. `Err`: it was refused.
@@ -143,6 +179,11 @@ impl Client {
             }
         }
     }
+}
+
+/// What `handle` is registered with here, and signs in with.
+pub fn password(handle: &str) -> v1::Password {
+    v1::Password { handle: handle.into(), secret: "correct horse".into(), ..v1::Password::default() }
 }
 
 pub fn text(user: u64, key: u64, text: impl Into<String>) -> v1::Send {

@@ -13,5 +13,6 @@ mod file_systems;
 mod importing;
 mod operators;
 mod recounting;
+mod several_reactors;
 mod slow_reader;
 mod starting;

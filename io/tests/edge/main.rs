@@ -7,6 +7,7 @@ mod backpressure;
 mod bad_input;
 mod bench;
 mod delivery;
+mod early_flush;
 mod ending;
 mod pulling;
 mod renewing;

@@ -2,12 +2,14 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::time::Duration;
 
 use prost::Message;
 use ringdove_core::ids::{ConnectionId, Version};
 use ringdove_core::rings::Recipient;
 use ringdove_core::wire::frame::{PREAMBLE, Split, put_length, split};
 use ringdove_core::wire::v1::{self, client_frame::Request, server_frame::Body};
+use rustix::net::sockopt::set_socket_linger;
 
 use super::Bench;
 
@@ -81,6 +83,16 @@ impl Client {
         self.socket.shutdown(Shutdown::Write).unwrap();
     }
 
+    /// Goes at once, and throws away what is on its way in either direction. Returns when the other side can know.
+    pub fn reset(self) {
+        let (here, there) = (self.socket.local_addr().unwrap().port(), self.socket.peer_addr().unwrap().port());
+        set_socket_linger(&self.socket, Some(Duration::ZERO)).unwrap();
+        drop(self);
+        while is_established(there, here) {
+            std::thread::yield_now();
+        }
+    }
+
     /// Takes in what has come. Returns whether there was anything.
     pub fn receive(&mut self) -> bool {
         let mut chunk = [0; 16 * 1024];
@@ -104,15 +116,19 @@ impl Client {
 
     /// The next frame that has come already.
     pub fn frame_now(&mut self) -> Option<v1::ServerFrame> {
-        while self.receive() {}
-        match split(&self.received, usize::MAX) {
-            Split::Frame { frame, used } => {
-                let decoded = v1::ServerFrame::decode(frame).unwrap();
-                self.received.drain(..used);
-                Some(decoded)
+        loop {
+            match split(&self.received, usize::MAX) {
+                Split::Frame { frame, used } => {
+                    let decoded = v1::ServerFrame::decode(frame).unwrap();
+                    self.received.drain(..used);
+                    return Some(decoded);
+                }
+                Split::Partial { .. } => {}
+                wrong => panic!("{wrong:?}"),
             }
-            Split::Partial { .. } => None,
-            wrong => panic!("{wrong:?}"),
+            if !self.receive() {
+                return None;
+            }
         }
     }
 
@@ -165,6 +181,17 @@ impl Client {
             self.ended.then_some(())
         });
     }
+}
+
+/// Whether the kernel has a connection from one port of this machine to another that neither side has ended.
+fn is_established(from: u16, to: u16) -> bool {
+    let sockets = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    sockets.lines().any(|line| {
+        // number, own address, other address, state
+        let words: Vec<_> = line.split_whitespace().take(4).collect();
+        matches!(&words[..], [_, own, other, "01"]
+            if own.ends_with(&format!(":{from:04X}")) && other.ends_with(&format!(":{to:04X}")))
+    })
 }
 
 pub fn framed(frame: &[u8]) -> Vec<u8> {
