@@ -1,4 +1,4 @@
-//! Entries that many readers get together: for the next reader only the versions differ, so that all frames are copied at once.
+//! Entries that many readers get together: for the next reader only the versions differ, so that all frames stay as they are but for these.
 
 use super::hot::Tail;
 use super::varint::number_len;
@@ -10,7 +10,7 @@ pub struct Bundle {
     tails: Vec<u8>,
     /// Where each of them ends.
     ends: Vec<usize>,
-    /// All frames, as the last reader got them for whom they were encoded.
+    /// All frames, as the last reader got them.
     frames: Vec<u8>,
     /// Where in `frames` the version of each entry ends, and how many bytes it takes with its tag.
     versions: Vec<(usize, usize)>,
@@ -44,19 +44,17 @@ impl Bundle {
         self.tails.len()
     }
 
-    /// Appends all entries as pushed frames: `versions` has the reader's version of each.
-    pub fn put_pushes(&mut self, out: &mut Vec<u8>, versions: &[u64]) {
-        if !self.fits(versions) {
+    /// All entries as pushed frames: `versions` has the reader's version of each.
+    pub fn pushes(&mut self, versions: &[u64]) -> &[u8] {
+        if self.fits(versions) {
+            for ((end, len), version) in self.versions.iter().zip(versions) {
+                // behind the tag
+                put_wide(&mut self.frames[end - len + 1..*end], *version);
+            }
+        } else {
             self.encode(versions);
-            return out.extend_from_slice(&self.frames);
         }
-        let begin = out.len();
-        out.extend_from_slice(&self.frames);
-        let frames = &mut out[begin..];
-        for ((end, len), version) in self.versions.iter().zip(versions) {
-            // behind the tag
-            put_wide(&mut frames[end - len + 1..*end], *version);
-        }
+        &self.frames
     }
 
     /// Whether the frames differ from what is wanted by nothing but the values of versions.
@@ -108,19 +106,19 @@ mod tests {
         ) {
             let mut bundle = Bundle::default();
             bundle.add(|tails| tails.push(1));
-            bundle.put_pushes(&mut Vec::new(), &[7]);
+            bundle.pushes(&[7]);
             bundle.clear();
             for tail in &tails {
                 bundle.add(|out| out.extend_from_slice(tail));
             }
             prop_assert!(bundle.tails().eq(tails.iter()));
             for versions in readers {
-                let (mut out, mut expected) = (vec![9], vec![9]);
-                bundle.put_pushes(&mut out, &versions[..tails.len()]);
+                let mut expected = Vec::new();
+                let pushes = bundle.pushes(&versions[..tails.len()]);
                 for (tail, version) in tails.iter().zip(versions) {
                     tail.as_slice().put_push(&mut expected, version);
                 }
-                prop_assert_eq!(out, expected);
+                prop_assert_eq!(pushes, expected);
             }
         }
     }

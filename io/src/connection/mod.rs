@@ -174,6 +174,11 @@ impl Connection {
         self.out.len() - self.written as usize
     }
 
+    /// Nothing waits to be written, and the socket has not said that it takes no more.
+    pub fn has_nothing_to_write(&self) -> bool {
+        self.backlog() == 0 && !self.touched && !self.write_blocked
+    }
+
     pub fn id(&self, reactor: u8, key: u32) -> ConnectionId {
         ConnectionId { reactor, key, generation: self.generation }
     }

@@ -55,7 +55,7 @@ impl Output {
 
     /// Writes a push in its turn. `size` bounds what `put` writes. Returns false if the connection has no room for it.
     pub fn push(&mut self, key: u32, connection: &mut Connection, size: usize, put: impl FnOnce(&mut Vec<u8>)) -> bool {
-        if connection.backlog() + size + HEAD > self.bound {
+        if !self.has_room(connection, size) {
             return false;
         }
         self.append(connection, put);
@@ -64,6 +64,11 @@ impl Output {
             self.pushed.push(key);
         }
         true
+    }
+
+    /// Whether the connection has room for pushes of so many bytes.
+    pub fn has_room(&self, connection: &Connection, size: usize) -> bool {
+        connection.backlog() + size + HEAD <= self.bound
     }
 
     /// Prepares a connection of the native dialect for several pushes that are put right into its buffer. Returns how many bytes may
@@ -86,7 +91,8 @@ impl Output {
         }
     }
 
-    fn lend_buffer(&mut self, connection: &mut Connection) {
+    /// Sees that a connection has a buffer to write into.
+    pub fn lend_buffer(&mut self, connection: &mut Connection) {
         if connection.out.capacity() == 0 {
             connection.out = self.pool.take();
         }

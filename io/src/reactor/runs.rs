@@ -148,10 +148,7 @@ impl Edge {
                     *version = list[nth].version.0;
                 }
                 let to = lists[0][nth];
-                if self.push_bundle(to, versions, bundle) {
-                    if at_once {
-                        self.flush_pushed(to.key());
-                    }
+                if self.push_bundle(to, versions, bundle, at_once) {
                     continue;
                 }
                 if to.is_own() {
@@ -169,18 +166,23 @@ impl Edge {
     }
 
     /// Writes several entries together as news. Returns false, with nothing done, unless all is simple: the connection is LIVE, speaks the
-    /// native dialect and has room for all of them.
-    fn push_bundle(&mut self, to: Recipient, versions: &[u64], bundle: &mut Bundle) -> bool {
+    /// native dialect and has room for all of them. `at_once`: they go to the socket right away, if nothing waits before them.
+    fn push_bundle(&mut self, to: Recipient, versions: &[u64], bundle: &mut Bundle, at_once: bool) -> bool {
         let key = to.key();
         let Some(connection) = self.connections.get_mut(key as usize) else { return false };
         let Some(last) = versions.last().filter(|_| connection.takes_news(to) && !to.is_own()) else { return false };
         let size = bundle.tails_len() + versions.len() * PUSH_HEAD;
-        if !self.output.push(key, connection, size, |out| bundle.put_pushes(out, versions)) {
+        let at_once = at_once && connection.has_nothing_to_write() && self.output.has_room(connection, size);
+        let pushes = bundle.pushes(versions);
+        if !at_once && !self.output.push(key, connection, size, |out| out.extend_from_slice(pushes)) {
             return false;
         }
         connection.sent = Version(*last);
         connection.head = connection.head.max(connection.sent);
         self.output.counters.add(Counter::Pushes, versions.len() as u64);
+        if at_once {
+            self.write_at_once(key, pushes);
+        }
         true
     }
 }

@@ -30,12 +30,25 @@ impl Edge {
         count
     }
 
-    /// Flushes the connection that was pushed to last, if this turn had written nothing else to it.
-    pub(super) fn flush_pushed(&mut self, key: u32) {
+    /// Writes frames right to the socket of a connection that has nothing else to write. What the socket does not take waits in its buffer.
+    pub(super) fn write_at_once(&mut self, key: u32, frames: &[u8]) {
         let Some(connection) = self.connections.get_mut(key as usize) else { return };
-        if self.output.pushed.pop_if(|last| *last == key).is_some() {
-            connection.touched = false;
-            self.flush_one(key);
+        let result = connection.socket.write(frames);
+        self.output.counters.count(Counter::Writes);
+        let (written, error) = result.map_or_else(|error| (0, Some(error.kind())), |written| (written, None));
+        self.output.counters.add(Counter::BytesOut, written as u64);
+        if written == frames.len() {
+            return self.drained(key);
+        }
+        self.output.lend_buffer(connection);
+        connection.out.extend_from_slice(&frames[written..]);
+        match error {
+            None | Some(ErrorKind::WouldBlock) => connection.write_blocked = true,
+            Some(ErrorKind::Interrupted) => {
+                connection.touched = true;
+                self.output.pushed.push(key);
+            }
+            Some(_) => self.drop_connection(key),
         }
     }
 
