@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use mio::{Events, Poll, Token};
-use stages::{Look, Stages};
+use stages::{Sight, Stages};
 
 use crate::crew::{Crew, Presence};
 use crate::distance::Partner;
@@ -14,8 +14,9 @@ use crate::latency::Named;
 use crate::measure::OnTime;
 use crate::onlooker::Onlooker;
 use crate::process;
-use crate::results::{Checked, Distance};
+use crate::results::{Checked, Distance, During};
 use crate::system::{Book, Heard, Target};
+use crate::watch::Watch;
 use crate::workload::{Clock, Workload};
 
 /// What one read takes.
@@ -84,6 +85,8 @@ pub struct Measured {
     pub memory: Option<process::Memory>,
     /// How far the cores were apart, while both had work.
     pub distance: Distance,
+    /// The same while it was measured.
+    pub during: During,
     /// How often somebody had to sync.
     pub syncs: u64,
     /// People who were connected at its end.
@@ -193,14 +196,15 @@ impl Fleet {
     ) -> Result<Measured, String> {
         let partner = timing.server_core.and_then(Partner::on);
         let look = || partner.as_ref().and_then(Partner::round_trip_ns);
-        let look: Option<Look<'_>> = if partner.is_some() { Some(&look) } else { None };
-        self.run_seen_by(look, workload, timing, server, title, onlooker)
+        let watch = || timing.server_core.and_then(Watch::on);
+        let sight = partner.is_some().then_some(Sight { look: &look, watch: &watch });
+        self.run_seen_by(sight, workload, timing, server, title, onlooker)
     }
 
     /// The same, the cores seen by somebody else.
     fn run_seen_by(
         &mut self,
-        look: Option<Look<'_>>,
+        sight: Option<Sight<'_>>,
         workload: &mut dyn Workload,
         timing: Timing,
         server: Option<u32>,
@@ -211,7 +215,7 @@ impl Fleet {
         let began = Instant::now();
         self.restart_clock();
         workload.begin(&mut self.crew, self.now_ns);
-        let mut stages = Stages::new(timing, server, look, onlooker, progress_bar(timing, title));
+        let mut stages = Stages::new(timing, server, sight, onlooker, progress_bar(timing, title));
         let (mut acknowledged_ns, mut shown_ns) = (0, 0);
         while !stages.go_on(self, workload)? {
             if self.now_ns - acknowledged_ns >= ACK_EVERY.as_nanos() as u64 {
@@ -225,7 +229,7 @@ impl Fleet {
             }
         }
         stages.bar.finish_and_clear();
-        let Stages { from: Some(from), to: Some((to, memory)), distance, .. } = stages else {
+        let Stages { from: Some(from), to: Some((to, memory)), distance, watch, .. } = stages else {
             return Err("nothing was measured".into());
         };
         Ok(Measured {
@@ -244,6 +248,7 @@ impl Fleet {
             whole: began.elapsed(),
             memory,
             distance,
+            during: watch.map(Watch::end).unwrap_or_default(),
             syncs: self.crew.syncs(),
             present: self.crew.present() as u64,
             missing: workload.missing(),

@@ -14,6 +14,7 @@ mod level;
 mod load;
 mod machine;
 mod measure;
+mod meeting;
 mod nearness;
 mod onlooker;
 mod process;
@@ -29,6 +30,7 @@ mod terminal;
 mod tether;
 mod verdict;
 mod ward;
+mod watch;
 mod workload;
 
 use std::path::Path;
@@ -128,7 +130,7 @@ fn started(run: &Run, mut nearness: Nearness, measure: impl FnOnce(&Target, Timi
     let server = run.system.start(&place)?;
     let mut done = measure(server.target(), timing);
     nearness.note(done.run.distance);
-    done.run.void.extend(nearness.judge(&done.run));
+    nearness.assess(&mut done.run);
     Ok(done)
 }
 

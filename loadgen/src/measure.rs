@@ -100,6 +100,7 @@ pub fn empty(load: &Load, system: &dyn System) -> Run {
         deliveries_per_s: 0.0,
         offered_per_s: load.offered(),
         distance: Default::default(),
+        during: Default::default(),
         checked: Default::default(),
         cpu: Cpu::default(),
         memory: None,
@@ -125,6 +126,7 @@ fn done(load: &Load, system: &dyn System, outcome: Outcome, on_time: OnTime) -> 
         deliveries_per_s: measured.counts.deliveries as f64 / seconds,
         checked: measured.all,
         distance: measured.distance,
+        during: measured.during,
         cpu: Cpu {
             server_s,
             loadgen_s: Some(measured.cpu.own.as_secs_f64()),
@@ -218,6 +220,7 @@ mod tests {
             whole: Duration::from_secs(2),
             memory: None,
             distance: Default::default(),
+            during: Default::default(),
             syncs: 0,
             present: 2,
             missing: None,

@@ -11,6 +11,10 @@ use crate::server::Cores;
 /// Cores that are more than so many times as far apart as when they are near are far apart. On the virtual machine where this was found it were
 /// 59 to 114 ns while they were near, and 320 to 700 while they were not.
 const FAR: f64 = 2.5;
+/// A run is void where in more than one of so many readings within it the cores were far apart ...
+const MOST: usize = 10;
+/// ... and in so many at least: a single one may be a freak.
+const LEAST: usize = 2;
 /// Between two looks. Sleeping is what makes a host place cores anew.
 pub const NAP: Duration = Duration::from_millis(150);
 /// Looks at the begin, to learn what near may be: three seconds, with 10 ms for each look.
@@ -85,14 +89,34 @@ impl Nearness {
         distance.readings().for_each(|ns| self.loaded.take(ns));
     }
 
-    /// Why a run counts for nothing, as far as is known by now: the cores were farther apart than near ones are, or than at its other end; or that
-    /// is not known, where it is of others.
-    pub fn judge(&self, run: &Run) -> Option<String> {
+    /// Judges a run that is over, as far as is known by now, and notes in how many readings within it the cores were far apart.
+    pub fn assess(&self, run: &mut Run) {
+        run.during.far =
+            self.near_ns(run).filter(|_| !run.during.ns.is_empty()).map(|near| far(run, near).len() as u32);
+        run.void.extend(self.judge(run));
+    }
+
+    /// How far near cores are apart, as far as is known by now, this run included.
+    fn near_ns(&self, run: &Run) -> Option<f64> {
+        run.distance.readings().chain(self.loaded.twice_ns()).reduce(f64::min)
+    }
+
+    /// Why a run counts for nothing: the cores were farther apart than near ones are, or than at its other end, or within it; or that is not
+    /// known, where it is of others.
+    fn judge(&self, run: &Run) -> Option<String> {
         let farthest_ns = run.distance.readings().fold(0.0, f64::max);
-        let near_ns = run.distance.readings().chain(self.loaded.twice_ns()).reduce(f64::min)?;
+        let near_ns = self.near_ns(run)?;
         if farthest_ns > near_ns * FAR {
             return Some(format!(
                 "the host had moved the cores apart: a cache line took {farthest_ns:.0} ns from one to the other and back, {near_ns:.0} when they were near"
+            ));
+        }
+        let (far, all) = (far(run, near_ns), run.during.ns.len());
+        if far.len() >= LEAST && far.len() * MOST > all {
+            let farthest_ns = far.iter().copied().fold(0.0, f64::max);
+            return Some(format!(
+                "the host moved the cores apart within the run: in {} of {all} readings a cache line took up to {farthest_ns:.0} ns from one to the other and back, {near_ns:.0} when they were near",
+                far.len()
             ));
         }
         // whatever else is wrong with it may be why
@@ -104,7 +128,7 @@ impl Nearness {
     pub fn reconsider(&self, runs: &mut [Run]) -> Vec<Run> {
         let mut void = Vec::new();
         for run in runs.iter_mut().filter(|run| run.void.is_empty()) {
-            run.void.extend(self.judge(run));
+            self.assess(run);
             if !run.void.is_empty() {
                 void.push(run.clone());
             }
@@ -132,6 +156,11 @@ impl Nearness {
     }
 }
 
+/// The readings within a run in which the cores were far apart, in nanoseconds.
+fn far(run: &Run, near_ns: f64) -> Vec<f64> {
+    run.during.ns.iter().copied().filter(|ns| *ns > near_ns * FAR).collect()
+}
+
 /// Whether a load that has waited so long waits on before it is measured, as the cores were seen too far apart. What is not known is not far:
 /// there is nothing to wait for.
 pub fn is_waited_for(seen: Option<f64>, timing: Timing, waited: Duration) -> bool {
@@ -146,6 +175,7 @@ pub mod tests {
     use super::*;
     use crate::measure::OnTime;
     use crate::reports::synthetic::{case, run};
+    use crate::results::During;
 
     /// What is seen in these looks, one by one, and from then on the last of them.
     pub fn seen(readings: &[Option<f64>]) -> Nearness {
@@ -250,6 +280,42 @@ pub mod tests {
         assert_eq!(judge(Some(70.0), Some(327.0)).as_deref(), Some(why));
         assert_eq!(judge(None, Some(327.0)).as_deref(), Some(why));
         assert_eq!(judge(Some(160.0), Some(160.0)), None);
+    }
+
+    /// A run within which so many readings were near and so many far, in nanoseconds.
+    fn within(near: usize, far: usize) -> Run {
+        let mut during = During::default();
+        (0..near).map(|_| Some(60.0)).chain((0..far).map(|_| Some(310.0))).for_each(|ns| during.take(ns));
+        during.take(None);
+        Run { during, ..at(1, ns(64.0, 70.0)) }
+    }
+
+    #[test]
+    fn a_run_within_which_the_cores_were_apart_counts_for_nothing() {
+        let nearness = seen(&[None]);
+        let why = "the host moved the cores apart within the run: in 3 of 29 readings a cache line took up to 310 ns from one to the other and back, 64 when they were near";
+        assert_eq!(nearness.judge(&within(26, 3)).as_deref(), Some(why));
+        assert_eq!(nearness.judge(&within(27, 3)), None, "a tenth");
+        assert_eq!(nearness.judge(&within(0, 1)), None, "one alone may be a freak");
+        assert!(nearness.judge(&within(0, 2)).is_some());
+        assert_eq!(nearness.judge(&within(0, 0)), None, "nothing came back");
+        let unknown = Run { distance: Distance::default(), ..within(26, 3) };
+        assert_eq!(nearness.judge(&unknown), None, "nobody knows what near is");
+    }
+
+    #[test]
+    fn it_is_noted_how_many_readings_within_a_run_were_far() {
+        let mut nearness = seen(&[None]);
+        let mut runs = [within(26, 3), within(30, 3), within(0, 0)];
+        runs.iter_mut().for_each(|run| nearness.assess(run));
+        assert_eq!(runs.each_ref().map(|run| run.during.far), [Some(3), Some(3), None]);
+        assert_eq!(runs.each_ref().map(|run| (run.during.looks, run.during.readings)), [(30, 29), (34, 33), (1, 0)]);
+        assert_eq!(runs.each_ref().map(|run| run.void.len()), [1, 0, 0]);
+        // near is less than was known then
+        (0..2).for_each(|_| nearness.note(ns(23.0, 23.0)));
+        runs[1].distance = ns(50.0, 50.0);
+        assert_eq!(nearness.reconsider(&mut runs[1..]).len(), 2);
+        assert_eq!(runs[1].during.far, Some(33));
     }
 
     #[test]

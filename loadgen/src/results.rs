@@ -128,6 +128,9 @@ pub struct Run {
     /// How far the cores were apart; nothing where loadgen started no server, they were one, or other work left no time to look.
     #[serde(default, skip_serializing_if = "Distance::is_unknown")]
     pub distance: Distance,
+    /// What was seen of that while it was measured; nothing where nobody looked.
+    #[serde(default, skip_serializing_if = "During::is_empty")]
+    pub during: During,
     /// What was checked over the whole run, warm-up included.
     pub checked: Checked,
     /// CPU time.
@@ -169,6 +172,34 @@ impl Distance {
 
     fn is_unknown(&self) -> bool {
         self.readings().next().is_none()
+    }
+}
+
+/// How far the cores were apart while it was measured: looks of some microseconds.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct During {
+    /// How often it was looked.
+    pub looks: u32,
+    /// How often that said something: else a core was too busy to look.
+    pub readings: u32,
+    /// In how many of these the cores were far apart; nothing where it is not known what near is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub far: Option<u32>,
+    /// The readings, in nanoseconds.
+    #[serde(skip)]
+    pub ns: Vec<f64>,
+}
+
+impl During {
+    /// It was looked; `None`: a core was too busy.
+    pub fn take(&mut self, seen_ns: Option<f64>) {
+        self.looks += 1;
+        self.readings += u32::from(seen_ns.is_some());
+        self.ns.extend(seen_ns);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.looks == 0
     }
 }
 

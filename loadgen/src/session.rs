@@ -43,7 +43,7 @@ impl<'a> Session<'a> {
     pub fn take(&mut self, place: usize, done: Done, round: u32, attempt: u32) -> Result<(), String> {
         let mut run = Run { round, attempt, ..done.run };
         self.nearness.note(run.distance);
-        run.void.extend(self.nearness.judge(&run));
+        self.nearness.assess(&mut run);
         if let Some(archive) = &self.archive {
             archive.keep(&mut run, &done.latencies, done.measured_from)?;
         }

@@ -9,6 +9,7 @@ use crate::nearness;
 use crate::onlooker::Onlooker;
 use crate::process;
 use crate::results::Distance;
+use crate::watch::Watch;
 use crate::workload::Workload;
 
 /// The load goes on so long between what is measured and whatever it stands still for, before and behind: a look at the distance of the cores
@@ -17,8 +18,14 @@ const AFTERMATH: Duration = Duration::from_millis(50);
 /// Between two questions.
 const ASKED_EVERY: Duration = Duration::from_millis(10);
 
-/// Measures how far the cores are apart, in nanoseconds; `None`: other work left no time for it.
-pub type Look<'a> = &'a dyn Fn() -> Option<f64>;
+/// Whoever sees how far the cores are apart.
+#[derive(Clone, Copy)]
+pub struct Sight<'a> {
+    /// Measures it while the load stands still, in nanoseconds; `None`: other work left no time for it.
+    pub look: &'a dyn Fn() -> Option<f64>,
+    /// Looks now and then from now on, while the load goes on; `None`: that cannot be done.
+    pub watch: &'a dyn Fn() -> Option<Watch>,
+}
 
 /// Where a run is.
 #[derive(Clone, Copy)]
@@ -40,7 +47,7 @@ pub struct Stages<'a> {
     timing: Timing,
     server: Option<u32>,
     /// `None`: nobody has to know.
-    look: Option<Look<'a>>,
+    sight: Option<Sight<'a>>,
     onlooker: &'a mut dyn Onlooker,
     interval: Duration,
     stage: Stage,
@@ -52,6 +59,8 @@ pub struct Stages<'a> {
     pub bar: ProgressBar,
     /// How far the cores were apart.
     pub distance: Distance,
+    /// Whoever looks on while it is measured.
+    pub watch: Option<Watch>,
     /// The begin of what is measured.
     pub from: Option<Mark>,
     /// Its end, and the server's memory then.
@@ -63,7 +72,7 @@ impl<'a> Stages<'a> {
     pub fn new(
         timing: Timing,
         server: Option<u32>,
-        look: Option<Look<'a>>,
+        sight: Option<Sight<'a>>,
         onlooker: &'a mut dyn Onlooker,
         bar: ProgressBar,
     ) -> Self {
@@ -71,7 +80,7 @@ impl<'a> Stages<'a> {
         Self {
             timing,
             server,
-            look,
+            sight,
             onlooker,
             interval,
             stage: Stage::Warming(timing.warm_up.as_nanos() as u64),
@@ -79,6 +88,7 @@ impl<'a> Stages<'a> {
             cut: interval,
             bar,
             distance: Distance::default(),
+            watch: None,
             from: None,
             to: None,
         }
@@ -117,10 +127,13 @@ impl<'a> Stages<'a> {
         let waited = self.warm.map(|warm| warm.elapsed());
         self.warm.get_or_insert_with(Instant::now);
         let waits = fleet.clock.stand_still(|| {
-            self.distance.before_ns = self.look.and_then(|look| look());
+            self.distance.before_ns = self.sight.and_then(|sight| (sight.look)());
             let waits = nearness::is_waited_for(self.distance.before_ns, self.timing, waited.unwrap_or_default());
             if waits {
                 std::thread::sleep(nearness::NAP);
+            } else {
+                // its first look is half a period behind the begin of what is measured
+                self.watch = self.sight.and_then(|sight| (sight.watch)());
             }
             waits
         });
@@ -129,7 +142,7 @@ impl<'a> Stages<'a> {
         self.stage = if waits {
             Stage::Warming(now_ns + self.timing.warm_up.as_nanos() as u64)
         } else {
-            Stage::Resuming(now_ns + aftermath_ns(self.look.is_some()))
+            Stage::Resuming(now_ns + aftermath_ns(self.sight.is_some()))
         };
     }
 
@@ -138,9 +151,10 @@ impl<'a> Stages<'a> {
         if measured >= self.timing.duration && !workload.is_amid() {
             let to = fleet.mark(workload, self.server)?;
             let questions = self.onlooker.questions();
-            self.stage = Stage::Aftermath(to.at_ns + aftermath_ns(self.look.is_some() || questions > 0), questions);
+            self.stage = Stage::Aftermath(to.at_ns + aftermath_ns(self.sight.is_some() || questions > 0), questions);
             self.to = Some((to, self.server.map(process::memory).transpose()?));
             workload.measure(false, fleet.clock.now_ns());
+            self.watch.iter().for_each(Watch::close);
             cut_all(workload, measured);
         } else if measured >= self.cut {
             cut_all(workload, measured);
@@ -158,7 +172,7 @@ impl<'a> Stages<'a> {
             let next_ns = fleet.clock.now_ns() + ASKED_EVERY.as_nanos() as u64;
             self.stage = Stage::Aftermath(next_ns, questions - 1);
         } else {
-            self.distance.after_ns = self.look.and_then(|look| look());
+            self.distance.after_ns = self.sight.and_then(|sight| (sight.look)());
             workload.stop();
             self.stage = Stage::Draining(fleet.clock.now_ns());
         }
@@ -261,9 +275,10 @@ mod tests {
             at_most_ns: Some(150.0),
         };
         let diary = Diary::default();
+        let sight = Sight { look: &look, watch: &|| Watch::on(0) };
         let mut fleet = Fleet::new(&nowhere(), &Dumb, 0, 0, crate::stamp::STAMP).unwrap();
         let (mut quiet, mut curious) = (Quiet(&diary), Curious(&diary));
-        let measured = fleet.run_seen_by(Some(&look), &mut quiet, timing, None, "", &mut curious).unwrap();
+        let measured = fleet.run_seen_by(Some(sight), &mut quiet, timing, None, "", &mut curious).unwrap();
         (measured, diary)
     }
 

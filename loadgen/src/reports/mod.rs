@@ -62,7 +62,7 @@ pub fn write_page(folder: &Path, results: &Results) -> Result<PathBuf, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::results::{Distance, Run};
+    use crate::results::{Distance, During, Run};
 
     /// Where the whole folder of a made-up comparison is left, to be looked at.
     const KEEP: &str = "RINGDOVE_KEEP_REPORT";
@@ -185,6 +185,23 @@ mod tests {
         assert_eq!(runs.len() - 1, text.matches("\"distance\":{\"before_ns\":61.0").count());
         assert_eq!((runs[0].distance, runs[1].distance.before_ns), (Distance::default(), Some(61.0)));
         assert_eq!((runs[1].distance.after_ns, runs[2].distance.after_ns), (None, Some(74.0)));
+    }
+
+    /// What near is may have been unknown, and files of before know nothing of looks within a run.
+    #[test]
+    fn a_file_that_does_not_say_what_was_seen_within_runs_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut results = synthetic::realistic();
+        let runs = &mut results.comparisons[0].runs;
+        runs[0].during = During::default();
+        runs[1].during.far = None;
+        results.save(folder.path()).unwrap();
+        let text = fs::read_to_string(folder.path().join(FILE)).unwrap();
+        let read = &read(folder.path()).unwrap().comparisons[0].runs;
+        assert_eq!(read.len() - 1, text.matches("\"during\":{\"looks\":50,\"readings\":48").count());
+        assert_eq!(read.len() - 2, text.matches("\"readings\":48,\"far\":1}").count());
+        assert_eq!(read[0].during, During::default());
+        assert_eq!((read[1].during.looks, read[1].during.far, read[2].during.far), (50, None, Some(1)));
     }
 
     #[test]

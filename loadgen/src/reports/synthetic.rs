@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime};
 use super::{figures, latency_files};
 use crate::latency::Latency;
 use crate::results::{
-    Case, Checked, Comparison, Cpu, Distance, LatencyFigures, Machine, Memory, Results, Run, SCHEMA, SystemFacts,
-    Verdict,
+    Case, Checked, Comparison, Cpu, Distance, During, LatencyFigures, Machine, Memory, Results, Run, SCHEMA,
+    SystemFacts, Verdict,
 };
 
 /// A case.
@@ -38,6 +38,7 @@ pub fn run(system: &str, case: Case, round: u32) -> Run {
         deliveries_per_s: 1_000.0,
         offered_per_s: None,
         distance: Distance { before_ns: Some(61.0), after_ns: Some(74.0), waited_s: None },
+        during: During { looks: 50, readings: 48, far: Some(1), ns: Vec::new() },
         checked: Checked { sends: 6_000, deliveries: 6_000, ..Checked::default() },
         cpu: Cpu {
             server_s: Some(1.0),

@@ -5,7 +5,7 @@ use super::figures::PERCENTILES;
 use super::study::chapters;
 use super::summary::{sentences, trust};
 use super::wording::{settings, short};
-use crate::results::{Cpu, Results, Run};
+use crate::results::{Cpu, During, Results, Run};
 
 /// One run. Latencies are in microseconds; a percentile that too few samples show is a dash.
 pub fn table(run: &Run) -> String {
@@ -26,6 +26,7 @@ pub fn table(run: &Run) -> String {
     if !ns.is_empty() {
         text += &format!("  {:<22}{:>14}  ns there and back, before and after\n", "core to core", ns.join(", "));
     }
+    text += &within(&run.during);
     if let Some(memory) = &run.memory {
         let resident =
             format!("{}, of which {} its own", bytes(memory.rss_bytes as f64), bytes(memory.rss_anon_bytes as f64));
@@ -59,6 +60,16 @@ pub fn summary(results: &Results) -> String {
         }
     }
     text
+}
+
+/// What was seen of the cores while it was measured; nothing where nobody looked.
+fn within(during: &During) -> String {
+    if during.looks == 0 {
+        return String::new();
+    }
+    let far = during.far.map(|far| format!(", far in {}", whole(f64::from(far)))).unwrap_or_default();
+    let readings = whole(f64::from(during.readings));
+    format!("  {:<22}{readings:>14}  readings of {} looks{far}\n", "within the run", whole(f64::from(during.looks)))
 }
 
 fn line(name: &str, figure: &str) -> String {
@@ -127,6 +138,7 @@ mod tests {
             told.contains("  core to core                  61, 74  ns there and back, before and after\n"),
             "{told}"
         );
+        assert!(told.contains("  within the run                    48  readings of 50 looks, far in 1\n"), "{told}");
         assert!(told.contains("p99.9         max\n  delivery, response "), "{told}");
         assert!(told.ends_with("  checked: 6,000 sends, 6,000 deliveries, each once and in order\n"), "{told}");
         assert!(!told.contains("VOID"), "{told}");
@@ -161,7 +173,7 @@ mod tests {
         one.latencies.clear();
         one.memory = None;
         one.cpu = Cpu { server_s: Some(0.0), ..Cpu::default() };
-        (one.checked, one.distance) = Default::default();
+        (one.checked, one.distance, one.during) = Default::default();
         assert_eq!(table(&one), "idle against floor: \n  server CPU                       – %\n");
     }
 

@@ -104,6 +104,7 @@ pub fn reconnect(
         deliveries_per_s: crowd.signals as f64 / seconds,
         offered_per_s: None,
         distance: Default::default(),
+        during: Default::default(),
         checked: Checked { sends: users.len() as u64, deliveries: crowd.signals, ..Checked::default() },
         cpu: Cpu { server_s: Some(spent.as_secs_f64()), ..Cpu::default() },
         memory: None,
