@@ -129,7 +129,7 @@ fn started(run: &Run, mut nearness: Nearness, measure: impl FnOnce(&Target, Timi
     let timing = Timing { at_most_ns: nearness.at_most_ns(), ..run.timing() };
     let server = run.system.start(&place)?;
     let mut done = measure(server.target(), timing);
-    nearness.note(done.run.distance);
+    nearness.learn_from(&done.run);
     nearness.assess(&mut done.run);
     Ok(done)
 }

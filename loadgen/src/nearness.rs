@@ -84,8 +84,13 @@ impl Nearness {
         self.loaded.twice_ns().or(self.resting.twice_ns()).map(|near_ns| near_ns * FAR)
     }
 
-    /// Takes note of how far the cores were apart in a run: they may never have been nearer.
-    pub fn note(&mut self, distance: Distance) {
+    /// Takes note of how far the cores were apart at the ends of a run and within it: they may never have been nearer.
+    pub fn learn_from(&mut self, run: &Run) {
+        self.note(run.distance);
+        run.during.nearest_quarter_ns().into_iter().for_each(|ns| self.loaded.take(ns));
+    }
+
+    fn note(&mut self, distance: Distance) {
         distance.readings().for_each(|ns| self.loaded.take(ns));
     }
 
@@ -98,7 +103,8 @@ impl Nearness {
 
     /// How far near cores are apart, as far as is known by now, this run included.
     fn near_ns(&self, run: &Run) -> Option<f64> {
-        run.distance.readings().chain(self.loaded.twice_ns()).reduce(f64::min)
+        let seen = run.distance.readings().chain(run.during.nearest_quarter_ns());
+        seen.chain(self.loaded.twice_ns()).reduce(f64::min)
     }
 
     /// Why a run counts for nothing: the cores were farther apart than near ones are, or than at its other end, or within it; or that is not
@@ -293,14 +299,15 @@ pub mod tests {
     #[test]
     fn a_run_within_which_the_cores_were_apart_counts_for_nothing() {
         let nearness = seen(&[None]);
-        let why = "the host moved the cores apart within the run: in 3 of 29 readings a cache line took up to 310 ns from one to the other and back, 64 when they were near";
+        let why = "the host moved the cores apart within the run: in 3 of 29 readings a cache line took up to 310 ns from one to the other and back, 60 when they were near";
         assert_eq!(nearness.judge(&within(26, 3)).as_deref(), Some(why));
         assert_eq!(nearness.judge(&within(27, 3)), None, "a tenth");
         assert_eq!(nearness.judge(&within(0, 1)), None, "one alone may be a freak");
         assert!(nearness.judge(&within(0, 2)).is_some());
         assert_eq!(nearness.judge(&within(0, 0)), None, "nothing came back");
-        let unknown = Run { distance: Distance::default(), ..within(26, 3) };
-        assert_eq!(nearness.judge(&unknown), None, "nobody knows what near is");
+        let unknown = |near| nearness.judge(&Run { distance: Distance::default(), ..within(near, 3) });
+        assert_eq!(unknown(26).as_deref(), Some(why));
+        assert_eq!(unknown(4), None, "nobody knows what near is");
     }
 
     #[test]
@@ -316,6 +323,20 @@ pub mod tests {
         runs[1].distance = ns(50.0, 50.0);
         assert_eq!(nearness.reconsider(&mut runs[1..]).len(), 2);
         assert_eq!(runs[1].during.far, Some(33));
+    }
+
+    #[test]
+    fn what_near_is_shows_within_a_run_too() {
+        let within =
+            |near: usize| During { ns: [vec![76.0; near], vec![330.0; 20 - near]].concat(), ..During::default() };
+        let run = |before_ns, after_ns, near| Run { during: within(near), ..at(1, ns(before_ns, after_ns)) };
+        let mut nearness = seen(&[Some(64.0)]);
+        assert_eq!(nearness.judge(&run(330.0, 320.0, 4)), None, "always far, but for some freaks");
+        let moved = nearness.judge(&run(330.0, 320.0, 6)).unwrap();
+        assert!(moved.contains("330 ns") && moved.contains("76 when"), "{moved}");
+        let mut runs = [at(2, ns(340.0, 330.0))];
+        nearness.learn_from(&run(82.0, 330.0, 20));
+        assert_eq!(nearness.reconsider(&mut runs).len(), 1);
     }
 
     #[test]

@@ -175,6 +175,9 @@ impl Distance {
     }
 }
 
+/// So many short readings tell what near is: a quarter of them is no freak.
+const ENOUGH: usize = 8;
+
 /// How far the cores were apart while it was measured: looks of some microseconds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct During {
@@ -196,6 +199,13 @@ impl During {
         self.looks += 1;
         self.readings += u32::from(seen_ns.is_some());
         self.ns.extend(seen_ns);
+    }
+
+    /// How far apart the cores were at most in a quarter of the readings, in nanoseconds; `None`: there are too few to say so.
+    pub fn nearest_quarter_ns(&self) -> Option<f64> {
+        let mut ns = self.ns.clone();
+        ns.sort_by(f64::total_cmp);
+        ns.get(ns.len() / 4).copied().filter(|_| ns.len() >= ENOUGH)
     }
 
     fn is_empty(&self) -> bool {

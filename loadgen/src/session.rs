@@ -42,7 +42,7 @@ impl<'a> Session<'a> {
     /// It cannot be kept.
     pub fn take(&mut self, place: usize, done: Done, round: u32, attempt: u32) -> Result<(), String> {
         let mut run = Run { round, attempt, ..done.run };
-        self.nearness.note(run.distance);
+        self.nearness.learn_from(&run);
         self.nearness.assess(&mut run);
         if let Some(archive) = &self.archive {
             archive.keep(&mut run, &done.latencies, done.measured_from)?;
