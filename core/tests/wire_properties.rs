@@ -183,6 +183,27 @@ fn a_client_cannot_forge_ordinal_time_or_position() {
     assert_eq!((entry.ordinal, entry.time, entry.position, entry.text.as_str()), (0, 0, 0, "hi"));
 }
 
+/// Fields in any other order than that of their numbers mean the same, and are left to the generated decoder.
+#[test]
+fn the_order_of_fields_decides_only_who_decodes_them() {
+    let fields =
+        |parts: &[&[u8]], order: &[usize]| order.iter().flat_map(|nth| parts[*nth].to_vec()).collect::<Vec<u8>>();
+    let orders = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+    for inner in orders {
+        let send = fields(&[&[0x08, 7], &[0x18, 0x81, 4], &[0x42, 2, b'h', b'i']], &inner);
+        for outer in orders {
+            let body = [&[0x1a, send.len() as u8], &send[..]].concat();
+            let frame = fields(&[&[0x08, 1], &[0x10, 5], &body], &outer);
+            let decoded = hot::decode_cold(&frame).expect("a frame");
+            let grows = inner == orders[0] && outer == orders[0];
+            assert_eq!(means(hot::decode_client(&frame)), grows.then(|| decoded.clone()), "{inner:?} {outer:?}");
+            let Some(v1::client_frame::Request::Send(send)) = decoded.request else { panic!("no send") };
+            let meant = (decoded.id, decoded.ack, send.key, send.to, send.text.as_str());
+            assert_eq!(meant, (1, 5, 7, Some(v1::send::To::User(513)), "hi"));
+        }
+    }
+}
+
 #[test]
 fn numbers_of_2_to_the_53_and_above_are_invalid() {
     let send = v1::Send { key: WIRE_BOUND, text: "hi".into(), ..v1::Send::default() };

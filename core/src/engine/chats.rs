@@ -18,7 +18,8 @@ pub(super) struct Chat {
 pub(super) struct Chats {
     chats: Chunked<Chat>,
     places: Parted<Pair, u32>,
-    /// The place that was asked for last: a message is decided and then applied, and the next one is often of the same conversation.
+    /// The place that was asked for last: a message is decided and then applied, and the next one is often of the same conversation. A conversation
+    /// keeps its place for ever.
     latest: Cell<Option<(Pair, u32)>>,
 }
 
@@ -40,8 +41,10 @@ impl Chats {
         match self.place(pair).and_then(|place| self.chats.get_mut(place as usize)) {
             Some(known) => *known = chat,
             None => {
-                self.places.insert(pair, self.chats.len() as u32);
+                let place = self.chats.len() as u32;
+                self.places.insert(pair, place);
                 self.chats.push(chat);
+                self.latest.set(Some((pair, place)));
             }
         }
     }

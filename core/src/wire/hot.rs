@@ -66,7 +66,8 @@ pub enum HotTo {
     Group(u64),
 }
 
-/// Decodes a client's frame if it is hot: known fields in growing order, as every encoder writes them, and every value in range.
+/// Decodes a client's frame if it is hot: known fields in growing order, as nearly every encoder writes them, and every value in range. Any other order
+/// means the same, and only costs more.
 pub fn decode_client(frame: &[u8]) -> HotClient<'_> {
     if frame.is_empty() {
         return HotClient::Ping;

@@ -1,6 +1,6 @@
 //! From the commit ring to the connections: entries to their recipients first, then the answer.
 
-use ringdove_core::ids::{GroupId, UserId, Version};
+use ringdove_core::ids::{ConnectionId, GroupId, UserId, Version};
 use ringdove_core::rings::{Answer, AnswerBody, CommitSlot, Delivery, PORTION, Recipient};
 use ringdove_core::wire::bundle::Bundle;
 use ringdove_core::wire::frame::put_length;
@@ -8,9 +8,9 @@ use ringdove_core::wire::hot::{self, Names, NewTail, SentEntry, Tail};
 use ringdove_core::wire::{Refusal, v1};
 
 use super::Edge;
+use super::exchange::Exchange;
 use super::output::put_refusal;
 use super::runs::{Run, recipients};
-use super::talk::Talk;
 use crate::connection::{Connection, Stage};
 use crate::counters::Counter;
 use crate::dialect::Dialect;
@@ -58,13 +58,13 @@ impl Edge {
         let is_all = slots.len() < PORTION;
         while let [first, behind @ ..] = slots {
             if !first.goes_on && recipients(first, self.index).len() < 2 {
-                let Some(talk) = Talk::first_of(slots, self.index) else {
+                let Some(exchange) = Exchange::first_of(slots, self.index) else {
                     count += self.deliver(first, tails);
                     slots = behind;
                     continue;
                 };
-                slots = &slots[talk.len()..];
-                count += self.deliver_talk(talk);
+                slots = &slots[exchange.len()..];
+                count += self.deliver_exchange(exchange);
                 continue;
             }
             let run = Run::first_of(slots, self.index);
@@ -236,10 +236,7 @@ impl Edge {
             return self.push_entry(key, answer.connection.generation, version, &tail);
         }
         let Some(connection) = self.connections.get_mut(key as usize) else { return };
-        connection.head = connection.head.max(version);
-        if connection.stage == Stage::Live {
-            connection.sent = connection.sent.max(version);
-        }
+        connection.was_answered(version);
         self.output.answer(key, connection, |out| hot::put_answer(out, id, sent));
     }
 
@@ -297,6 +294,28 @@ impl Connection {
             && !self.quiet
             && self.aside.is_none()
             && self.dialect != Dialect::JsonLines
+    }
+
+    /// Whether answers can be written to it as they are: it is there, nothing has to come before, and it speaks the native dialect.
+    pub(super) fn takes_answers(&self, to: ConnectionId) -> bool {
+        self.generation == to.generation
+            && !self.stage.is_ending()
+            && self.aside.is_none()
+            && self.dialect != Dialect::JsonLines
+    }
+
+    /// News up to `version` were written to it.
+    pub(super) fn was_told(&mut self, version: Version) {
+        self.sent = version;
+        self.head = self.head.max(version);
+    }
+
+    /// Its own entry of this version was answered: it has that, and nothing between, if it is LIVE.
+    pub(super) fn was_answered(&mut self, version: Version) {
+        self.head = self.head.max(version);
+        if self.stage == Stage::Live {
+            self.sent = self.sent.max(version);
+        }
     }
 
     /// The device has heard, or will hear with what is written now, of everything up to `version`.

@@ -6,6 +6,7 @@
 mod accepting;
 mod delivering;
 mod ending;
+mod exchange;
 mod operating;
 mod output;
 mod publishing;
@@ -16,7 +17,6 @@ mod requests;
 mod runs;
 mod shutting_down;
 mod sign_in;
-mod talk;
 mod timing;
 mod writing;
 

@@ -1,4 +1,5 @@
-//! What connections are told: every frame that leaves is written through here.
+//! What connections are told: every frame that leaves is written through here, or into a buffer that was opened here; but for a run of
+//! entries, which may go right to its socket (`writing`).
 
 use std::sync::Arc;
 
@@ -39,10 +40,7 @@ impl Output {
     /// Writes native frames at once, in front of anything that is held: pongs, and what ends a connection.
     pub fn at_once(&mut self, key: u32, connection: &mut Connection, put: impl FnOnce(&mut Vec<u8>)) {
         self.append(connection, put);
-        if !connection.touched {
-            connection.touched = true;
-            self.answered.push(key);
-        }
+        self.note_answered(key, connection);
     }
 
     /// Writes an answer in its turn: behind what is held while a page is being read.
@@ -59,10 +57,7 @@ impl Output {
             return false;
         }
         self.append(connection, put);
-        if !connection.touched {
-            connection.touched = true;
-            self.pushed.push(key);
-        }
+        self.note_pushed(key, connection);
         true
     }
 
@@ -71,28 +66,30 @@ impl Output {
         connection.backlog() + size + HEAD <= self.bound
     }
 
-    /// Prepares a connection of the native dialect for several pushes that are put right into its buffer. Returns how many bytes may
-    /// stand in there.
-    pub fn open_for_news(&mut self, key: u32, connection: &mut Connection) -> usize {
+    /// The buffer of a connection of the native dialect, for frames that are put right into it. Whoever puts some notes them.
+    pub fn open<'a>(&mut self, connection: &'a mut Connection) -> &'a mut Vec<u8> {
+        debug_assert!(connection.dialect != Dialect::JsonLines, "it does not read frames");
         self.lend_buffer(connection);
+        &mut connection.out
+    }
+
+    /// The connection got pushes, which this turn flushes.
+    pub fn note_pushed(&mut self, key: u32, connection: &mut Connection) {
         if !connection.touched {
             connection.touched = true;
             self.pushed.push(key);
         }
-        (connection.written as usize + self.bound).saturating_sub(HEAD)
     }
 
-    /// Prepares a connection of the native dialect, for which nothing is held, for several answers that are put right into its buffer.
-    pub fn open(&mut self, key: u32, connection: &mut Connection) {
-        self.lend_buffer(connection);
+    /// The connection got something else, which this turn flushes.
+    pub fn note_answered(&mut self, key: u32, connection: &mut Connection) {
         if !connection.touched {
             connection.touched = true;
             self.answered.push(key);
         }
     }
 
-    /// Sees that a connection has a buffer to write into.
-    pub fn lend_buffer(&mut self, connection: &mut Connection) {
+    fn lend_buffer(&mut self, connection: &mut Connection) {
         if connection.out.capacity() == 0 {
             connection.out = self.pool.take();
         }

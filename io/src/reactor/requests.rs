@@ -144,13 +144,11 @@ impl Edge {
         if send.ack != 0 {
             self.ack(key, send.ack);
         }
-        let to = match hot_recipient(send.to) {
+        let checked = self.check_text(send.text).and_then(|()| hot_recipient(send.to));
+        let to = match checked {
             Ok(to) => to,
             Err(refused) => return self.refuse(key, id, refused),
         };
-        if let Err(refused) = self.check_text(send.text) {
-            return self.refuse(key, id, refused);
-        }
         let put = |slot: &mut Command| *slot = Command::Send { key: Key(send.key), to };
         self.publish_send(key, id, put, Body::Text(send.text))
     }

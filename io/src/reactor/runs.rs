@@ -172,16 +172,17 @@ impl Edge {
         let Some(connection) = self.connections.get_mut(key as usize) else { return false };
         let Some(last) = versions.last().filter(|_| connection.takes_news(to) && !to.is_own()) else { return false };
         let size = bundle.tails_len() + versions.len() * PUSH_HEAD;
-        let at_once = at_once && connection.has_nothing_to_write() && self.output.has_room(connection, size);
-        let pushes = bundle.pushes(versions);
-        if !at_once && !self.output.push(key, connection, size, |out| out.extend_from_slice(pushes)) {
+        if !self.output.has_room(connection, size) {
             return false;
         }
-        connection.sent = Version(*last);
-        connection.head = connection.head.max(connection.sent);
+        connection.was_told(Version(*last));
         self.output.counters.add(Counter::Pushes, versions.len() as u64);
-        if at_once {
+        let pushes = bundle.pushes(versions);
+        if at_once && connection.has_nothing_to_write() {
             self.write_at_once(key, pushes);
+        } else {
+            self.output.open(connection).extend_from_slice(pushes);
+            self.output.note_pushed(key, connection);
         }
         true
     }

@@ -30,25 +30,26 @@ impl Edge {
         count
     }
 
-    /// Writes frames right to the socket of a connection that has nothing else to write. What the socket does not take waits in its buffer.
+    /// Writes frames of the native dialect right to the socket of a connection that has nothing else to write. What the socket does not take waits in its
+    /// buffer. The connection may be gone behind it.
     pub(super) fn write_at_once(&mut self, key: u32, frames: &[u8]) {
         let Some(connection) = self.connections.get_mut(key as usize) else { return };
         let result = connection.socket.write(frames);
         self.output.counters.count(Counter::Writes);
-        let (written, error) = result.map_or_else(|error| (0, Some(error.kind())), |written| (written, None));
+        let (written, is_full) = match result {
+            Ok(written) => (written, true),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => (0, true),
+            Err(error) if error.kind() == ErrorKind::Interrupted => (0, false),
+            Err(_) => return self.drop_connection(key),
+        };
         self.output.counters.add(Counter::BytesOut, written as u64);
         if written == frames.len() {
             return self.drained(key);
         }
-        self.output.lend_buffer(connection);
-        connection.out.extend_from_slice(&frames[written..]);
-        match error {
-            None | Some(ErrorKind::WouldBlock) => connection.write_blocked = true,
-            Some(ErrorKind::Interrupted) => {
-                connection.touched = true;
-                self.output.pushed.push(key);
-            }
-            Some(_) => self.drop_connection(key),
+        self.output.open(connection).extend_from_slice(&frames[written..]);
+        connection.write_blocked = is_full;
+        if !is_full {
+            self.output.note_pushed(key, connection);
         }
     }
 

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
-use ringdove_core::rings::{AnswerBody, Command};
+use ringdove_core::ids::{Ordinal, Position, Time, Version};
+use ringdove_core::rings::{Answer, AnswerBody, Command};
 use ringdove_core::wire::v1::{self, client_frame::Request, server_frame::Body};
 use ringdove_io::Counter;
 
-use crate::bench::{Bench, Setup, framed, request_frame, text_to};
+use crate::bench::{Bench, Setup, fill_entry, framed, request_frame, text_to};
 
 fn send_bytes(id: u32, text: &str) -> Vec<u8> {
     framed(&request_frame(id, Request::Send(text_to(512, text))))
@@ -117,7 +118,7 @@ fn a_peer_that_stops_reading_falls_behind_is_told_and_syncs() {
     slow.ask(2, Request::Sync(v1::Sync { since: version, limit: 0 }));
     let heard = bench.command();
     assert_eq!(heard.ack, version);
-    bench.answer(&heard, AnswerBody::Gap(ringdove_core::ids::Version(head)));
+    bench.answer(&heard, AnswerBody::Gap(Version(head)));
     assert!(matches!(slow.frame(&mut bench).body, Some(Body::Entries(_))));
     bench.push(&[slow.recipient(head + 1, false)], 768, 256, 1, "live");
     assert_eq!(slow.entry(&mut bench).version, head + 1);
@@ -140,6 +141,53 @@ fn above_the_unanswered_requests_the_socket_is_not_read() {
         bench.answer(&heard, AnswerBody::Done);
         assert_eq!(client.frame(&mut bench).id, id);
     }
+}
+
+/// Answers that come together make as much room as single ones, also for someone who has nothing more to ask.
+#[test]
+fn answers_to_an_exchange_let_its_sender_go_on() {
+    let mut setup = Setup::default();
+    setup.config.limits.unanswered = 10;
+    let mut bench = Bench::new(setup);
+    let mut client = bench.signed_in(256, 0, 0);
+    let mut other = bench.signed_in(512, 0, 0);
+    for id in 1..=30 {
+        client.bytes(&send_bytes(id, "hi"));
+    }
+    client.ask(31, Request::Sync(v1::Sync { since: 30, limit: 0 }));
+    client.socket.shutdown(std::net::Shutdown::Write).unwrap();
+    for first in [1, 11, 21] {
+        bench.settle();
+        let heard: Vec<_> = (0..10).map(|_| bench.command()).collect();
+        assert!(heard.iter().map(|heard| heard.request).eq(first..first + 10));
+        assert!(bench.heard.is_empty(), "more than it may ask at once");
+        for heard in heard {
+            let version = Version(heard.request.into());
+            let sent = AnswerBody::Entry {
+                version,
+                ordinal: Ordinal(version.0),
+                time: Time(5),
+                position: Position(160),
+                user: None,
+                group: None,
+            };
+            let to = other.recipient(version.0, false);
+            bench.slot(|slot| {
+                slot.recipients[0].push(to);
+                fill_entry(slot, 256, 512, 0, version.0, "hi");
+                slot.answer = Some(Answer { connection: heard.connection, request: heard.request, body: sent });
+            });
+        }
+        for version in first..first + 10 {
+            assert_eq!(other.entry(&mut bench).version, u64::from(version));
+            assert_eq!(client.frame(&mut bench).id, version);
+        }
+    }
+    let heard = bench.command();
+    assert_eq!((heard.request, heard.ack), (31, 30), "it has what it was answered");
+    bench.answer(&heard, AnswerBody::Gap(Version(30)));
+    assert_eq!(client.frame(&mut bench).id, 31);
+    bench.closed();
 }
 
 /// Pongs are bytes too: whoever asks for them and does not read them is not read either.

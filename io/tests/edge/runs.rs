@@ -211,6 +211,22 @@ proptest! {
     }
 }
 
+/// Everyone is told by everyone else who asks for an answer, with room for all of it and with too little.
+#[test]
+fn an_exchange_tells_both_the_same_as_entry_by_entry() {
+    for (size, room) in [(20, 1 << 20), (200, 600)] {
+        for told_one in 0..=PEOPLE {
+            let to = if told_one < PEOPLE { 1 << told_one } else { 0 };
+            for (answered, own) in (0..PEOPLE).flat_map(|answered| [(answered, 0), (answered, to)]) {
+                let answered = Some((answered, Reply::Entry));
+                let steps = [Step { to, own, second: None, times: 5, size, answered }];
+                let expected = told(&steps, room, 64, true, false);
+                assert_eq!(told(&steps, room, 64, false, false), expected, "{steps:?} {room}");
+            }
+        }
+    }
+}
+
 /// More entries than a run has, in more slots than are looked at together: one of them stands before the first entry, so that a fan-out
 /// of two slots is cut in between.
 #[test]

@@ -1,4 +1,4 @@
-//! Talk: what someone says to one other, several entries behind each other. Who is told and who is answered is looked up once.
+//! Exchanges: several entries behind each other from one connection to one other. Who is told and who is answered is looked up once.
 
 use ringdove_core::ids::{ConnectionId, Version};
 use ringdove_core::rings::{Answer, AnswerBody, CommitSlot, Recipient};
@@ -7,18 +7,16 @@ use ringdove_core::wire::hot::{self, Tail};
 use super::Edge;
 use super::delivering::{PUSH_HEAD, new_tail, sent_entry};
 use super::runs::recipients;
-use crate::connection::Stage;
 use crate::counters::Counter;
-use crate::dialect::Dialect;
 
-/// The slots of a talk: each tells the same connection an entry, and answers the same other one.
+/// Slots of which each tells one and the same connection an entry, and answers one and the same other one.
 #[derive(Clone, Copy)]
-pub(super) struct Talk<'a> {
+pub(super) struct Exchange<'a> {
     slots: &'a [&'a CommitSlot],
     sides: Sides,
 }
 
-/// Who hears of an entry, as far as one reactor is concerned.
+/// Who hears of an entry, as far as one reactor is concerned: one of both may be with another reactor, and nobody need be told.
 #[derive(Clone, Copy)]
 struct Sides {
     told: Option<Recipient>,
@@ -54,8 +52,8 @@ impl Sides {
     }
 }
 
-impl<'a> Talk<'a> {
-    /// The talk that the first of `slots` begins, if at least two of them belong to it.
+impl<'a> Exchange<'a> {
+    /// The exchange that the first of `slots` begins, if at least two of them belong to it.
     pub(super) fn first_of(slots: &'a [&'a CommitSlot], reactor: u8) -> Option<Self> {
         let (first, behind) = slots.split_first()?;
         let sides = Sides::of(first, reactor)?;
@@ -71,9 +69,9 @@ impl<'a> Talk<'a> {
 }
 
 impl Edge {
-    /// Writes what a talk says, the entries first. Returns how many writes into buffers that were.
-    pub(super) fn deliver_talk(&mut self, talk: Talk<'_>) -> usize {
-        let Talk { slots, sides: Sides { told, answered } } = talk;
+    /// Writes what an exchange says, the entries first. Returns how many writes into buffers that were.
+    pub(super) fn deliver_exchange(&mut self, exchange: Exchange<'_>) -> usize {
+        let Exchange { slots, sides: Sides { told, answered } } = exchange;
         if let Some(to) = told {
             self.push_all(to, slots);
         }
@@ -83,28 +81,28 @@ impl Edge {
         slots.len() * (usize::from(told.is_some()) + usize::from(answered.is_some()))
     }
 
-    /// Writes the entry of each slot as news to one connection.
+    /// Writes the entry of each slot as news to one connection, or leaves those out that find no room or come to one that is behind or quiet.
     fn push_all(&mut self, to: Recipient, slots: &[&CommitSlot]) {
         let Self { connections, output, index, .. } = self;
         let mut pushed = 0;
         if let Some(connection) = connections.get_mut(to.key() as usize).filter(|connection| connection.takes_news(to))
         {
-            let room = output.open_for_news(to.key(), connection);
             let mut version = connection.sent;
             for slot in slots {
-                let [one] = recipients(slot, *index) else { break };
                 let content = slot.content();
                 let tail = new_tail(to.is_own(), &slot.delivery, &content);
-                if connection.out.len() + tail.bound() + PUSH_HEAD > room {
+                if !output.has_room(connection, tail.bound() + PUSH_HEAD) {
                     break;
                 }
-                version = one.version;
-                tail.put_push(&mut connection.out, version.0);
+                version = recipients(slot, *index).first().map_or(version, |one| one.version);
+                tail.put_push(output.open(connection), version.0);
                 pushed += 1;
             }
-            connection.sent = version;
-            connection.head = connection.head.max(version);
-            output.counters.add(Counter::Pushes, pushed as u64);
+            if pushed > 0 {
+                output.note_pushed(to.key(), connection);
+                connection.was_told(version);
+                output.counters.add(Counter::Pushes, pushed as u64);
+            }
         }
         for slot in &slots[pushed..] {
             let recipients = recipients(slot, self.index);
@@ -115,27 +113,21 @@ impl Edge {
     /// Answers each slot's request, which all came from one connection.
     fn answer_all(&mut self, to: ConnectionId, slots: &[&CommitSlot]) {
         let Self { connections, output, .. } = self;
-        let connection = connections.get_mut(to.key as usize).filter(|connection| {
-            let is_there = connection.generation == to.generation && !connection.stage.is_ending();
-            is_there && connection.aside.is_none() && connection.dialect != Dialect::JsonLines
-        });
+        let connection = connections.get_mut(to.key as usize).filter(|connection| connection.takes_answers(to));
         let Some(connection) = connection else {
             slots.iter().for_each(|slot| _ = self.answer_slot(slot));
             return;
         };
-        output.open(to.key, connection);
         let mut newest = Version(0);
         for slot in slots {
             let Some(answer) = &slot.answer else { continue };
             let Some(sent) = sent_entry(&answer.body) else { continue };
             newest.0 = newest.0.max(sent.version);
-            hot::put_answer(&mut connection.out, answer.request, sent);
+            hot::put_answer(output.open(connection), answer.request, sent);
         }
+        output.note_answered(to.key, connection);
         connection.unanswered = connection.unanswered.saturating_sub(slots.len() as u32);
-        connection.head = connection.head.max(newest);
-        if connection.stage == Stage::Live {
-            connection.sent = connection.sent.max(newest);
-        }
+        connection.was_answered(newest);
         self.resume(to.key);
     }
 }
