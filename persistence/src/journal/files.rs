@@ -1,7 +1,7 @@
 //! Real files in a real folder.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io;
+use std::io::{self, IoSlice};
 use std::num::NonZeroU64;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -13,8 +13,10 @@ use rustix::fs::{Advice, FallocateFlags};
 use super::map::Map;
 use super::storage::{Storage, StorageFile};
 
-/// Zeros are written in portions of so many bytes.
-const ZEROS: usize = 1 << 20;
+/// What zeros are written from, again and again: few, so that they stay in the nearest cache.
+static ZEROS: [u8; 8 << 10] = [0; 8 << 10];
+/// So many times one system call writes them at most.
+const TIMES: usize = 32;
 
 /// A folder on disk.
 #[derive(Clone, Debug)]
@@ -68,11 +70,7 @@ impl Storage for FileStorage {
         let file = options.read(true).write(true).create(true).truncate(true).mode(0o600).open(self.path(name))?;
         rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, bytes)?;
         if self.write_zeros {
-            let zeros = vec![0; ZEROS.min(bytes as usize)];
-            for offset in (0..bytes).step_by(zeros.len()) {
-                let len = zeros.len().min((bytes - offset) as usize);
-                file.write_all_at(&zeros[..len], offset)?;
-            }
+            write_zeros(&file, 0, bytes)?;
         }
         DiskFile::new(file, Map::of_file, bytes)
     }
@@ -123,6 +121,10 @@ impl StorageFile for DiskFile {
         self.file()?.write_all_at(bytes, offset)
     }
 
+    fn write_zeros(&self, offset: u64, len: u64) -> io::Result<()> {
+        write_zeros(&*self.file()?, offset, len)
+    }
+
     fn read(&self, offset: u64, len: usize, into: &mut Vec<u8>) {
         self.map.read(offset, len, into);
     }
@@ -145,5 +147,43 @@ impl StorageFile for DiskFile {
 
     fn populate(&self, offset: u64, len: u64) {
         self.map.populate(offset, len);
+    }
+}
+
+fn write_zeros(file: &File, mut offset: u64, len: u64) -> io::Result<()> {
+    let end = offset + len;
+    while offset < end {
+        let mut slices = [IoSlice::new(&ZEROS); TIMES];
+        let len = (end - offset).min((TIMES * ZEROS.len()) as u64) as usize;
+        let count = len.div_ceil(ZEROS.len());
+        slices[count - 1] = IoSlice::new(&ZEROS[..len - (count - 1) * ZEROS.len()]);
+        match rustix::io::retry_on_intr(|| rustix::io::pwritev(file, &slices[..count], offset))? {
+            0 => return Err(io::ErrorKind::WriteZero.into()),
+            written => offset += written as u64,
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zeros_are_written_where_they_are_wanted_and_nowhere_else() {
+        let file = tempfile::tempfile().unwrap();
+        let bytes = 3 * TIMES * ZEROS.len() + 5_000;
+        for (offset, len) in
+            [(0, bytes), (1, 1), (7, ZEROS.len()), (100, ZEROS.len() + 1), (9, TIMES * ZEROS.len() + 3)]
+        {
+            file.write_all_at(&vec![7; bytes], 0).unwrap();
+            write_zeros(&file, offset as u64, len as u64).unwrap();
+            let mut read = vec![1; bytes];
+            file.read_exact_at(&mut read, 0).unwrap();
+            let end = (offset + len).min(bytes);
+            assert!(read[..offset].iter().chain(&read[end..]).all(|byte| *byte == 7), "{offset} {len}");
+            assert!(read[offset..end].iter().all(|byte| *byte == 0), "{offset} {len}");
+        }
+        assert_eq!(file.metadata().unwrap().len(), bytes as u64);
     }
 }

@@ -102,8 +102,8 @@ struct Writer<S: Storage> {
     populated: u64,
     /// Zeros have been written ahead up to here.
     filled: u64,
-    /// A portion of them.
-    zeros: Box<[u8]>,
+    /// Bytes of a portion of them.
+    portion: u64,
     /// Not at level memory: what is written when the batch is whole, and where it begins in the segment.
     batch: Vec<u8>,
     batch_at: u64,
@@ -134,8 +134,7 @@ impl<S: Storage> Journal<S> {
             end,
             populated: end,
             filled: 0,
-            zeros: vec![0; if durability == Durability::Process { FILLED.min(segments_bytes / 4) as usize } else { 0 }]
-                .into_boxed_slice(),
+            portion: FILLED.min(segments_bytes / 4),
             batch: Vec::with_capacity(1 << 20),
             batch_at: end,
             synced: next,
@@ -326,11 +325,10 @@ impl<S: Storage> Writer<S> {
 
     /// Writes zeros ahead until they reach `end`; never below the batch, where records stand.
     fn fill(&mut self, end: u64) -> io::Result<()> {
-        let portion = self.zeros.len() as u64;
-        self.filled = self.filled.max(self.batch_at.next_multiple_of(portion));
+        self.filled = self.filled.max(self.batch_at.next_multiple_of(self.portion));
         while self.filled < end {
-            let len = portion.min(self.segments.bytes - self.filled);
-            self.file.write(self.filled, &self.zeros[..len as usize])?;
+            let len = self.portion.min(self.segments.bytes - self.filled);
+            self.file.write_zeros(self.filled, len)?;
             self.filled += len;
         }
         Ok(())

@@ -31,6 +31,10 @@ pub trait StorageFile: Send + Sync + 'static {
     fn store_last(&self, offset: u64, value: u32);
     /// Writes through a system call, for data that is synced right after.
     fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()>;
+    /// Writes so many zeros in the same way.
+    fn write_zeros(&self, offset: u64, len: u64) -> io::Result<()> {
+        self.write(offset, &vec![0; len as usize])
+    }
     /// Appends `len` bytes from `offset` to `into`.
     fn read(&self, offset: u64, len: usize, into: &mut Vec<u8>);
     /// Puts everything stored and written on disk. An error is final: nothing is known about the file's bytes any more.
