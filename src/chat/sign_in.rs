@@ -4,6 +4,7 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use std::net::SocketAddr;
 
 use ringdove_core::wire::Code;
+use ringdove_core::wire::names::PASSWORD;
 use ringdove_core::wire::v1::{self, client_frame::Request, hello::Auth, server_frame::Body};
 
 use super::book::Book;
@@ -40,9 +41,12 @@ pub(super) fn hello(link: &mut Link, auth: Auth, book: &Book) -> io::Result<Hell
     }
     link.write(&frames)?;
     loop {
-        match link.read()?.body {
+        let frame = link.read()?;
+        match frame.body {
             Some(Body::Welcome(welcome)) => return Ok(Hello::Welcome(Box::new(welcome))),
-            Some(Body::Refusal(refusal) | Body::Bye(refusal)) => return Ok(Hello::Refused(refusal)),
+            // behind a hello that was refused before stood a sync, which is refused too
+            Some(Body::Refusal(refusal)) if frame.id == HELLO_ID => return Ok(Hello::Refused(refusal)),
+            Some(Body::Bye(refusal)) => return Ok(Hello::Refused(refusal)),
             _ => {}
         }
     }
@@ -120,6 +124,9 @@ pub(super) fn is(refusal: &v1::Refusal, code: Code) -> bool {
 
 /// A refusal, for people.
 pub(super) fn no(refusal: &v1::Refusal) -> String {
+    if refusal.field == "secret" {
+        return format!("a password has {} to {} bytes", PASSWORD.start(), PASSWORD.end());
+    }
     let field = if refusal.field.is_empty() { String::new() } else { format!(" ({})", refusal.field) };
     format!("{}{field} [{} {}]", refusal.text, refusal.code, refusal.name)
 }

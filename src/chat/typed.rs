@@ -71,6 +71,10 @@ pub(super) fn understand(line: &str) -> Typed {
         "/group" => group_command(rest).unwrap_or(Typed::Wrong("a group command looks like one of those in /help")),
         _ if first.starts_with('/') => Typed::Wrong("there is no such command; /help shows all"),
         _ => match (chat(first), rest) {
+            // what was meant for one is not to be told to another
+            (None, _) if looks_like_a_chat(first) => {
+                Typed::Wrong("that names nobody: a person is @ann, or u512, and a group #768; text begins otherwise")
+            }
             (None, _) => Typed::Say(None, line.to_owned()),
             (Some(chat), "") => Typed::Turn(chat),
             (Some(chat), text) => Typed::Say(Some(chat), text.to_owned()),
@@ -80,6 +84,10 @@ pub(super) fn understand(line: &str) -> Typed {
 
 fn chat(word: &str) -> Option<Chat> {
     group(word).map(Chat::Group).or_else(|| person(word).map(Chat::Person))
+}
+
+fn looks_like_a_chat(word: &str) -> bool {
+    word.starts_with(['@', '#']) && word.len() > 1
 }
 
 fn group(word: &str) -> Option<u64> {
@@ -123,7 +131,8 @@ mod tests {
             ("#768 hi", Typed::Say(Some(Chat::Group(768)), "hi".into())),
             ("@ ann", Typed::Say(None, "@ ann".into())),
             ("until then", Typed::Say(None, "until then".into())),
-            ("#hashtag is text", Typed::Say(None, "#hashtag is text".into())),
+            ("# 1 is text", Typed::Say(None, "# 1 is text".into())),
+            ("so is #one", Typed::Say(None, "so is #one".into())),
             ("/group create picnic @ann u512", Typed::Create("picnic".into(), vec![ann(), Person::Number(512)])),
             ("/group create alone", Typed::Create("alone".into(), vec![])),
             ("/group add #768 @ann", Typed::Add(768, vec![ann()])),
@@ -136,9 +145,17 @@ mod tests {
         for (line, typed) in cases {
             assert_eq!(understand(line), typed, "{line:?}");
         }
-        for wrong in
-            ["/nothing", "/group", "/group add #768", "/group add x @ann", "/group create x ann", "/group leave"]
-        {
+        for wrong in [
+            "/nothing",
+            "/group",
+            "/group create x ann",
+            "/group add #768",
+            "/group add x @ann",
+            "/group leave",
+            "#picnic who comes?",
+            "@An hi",
+            "#picnic",
+        ] {
             assert!(matches!(understand(wrong), Typed::Wrong(_)), "{wrong:?}");
         }
     }

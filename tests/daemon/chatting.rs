@@ -8,6 +8,7 @@ use std::sync::mpsc::{Receiver, channel};
 use tempfile::tempdir;
 
 use crate::broker::{Broker, PATIENCE, ringdove, serve, serve_at};
+use crate::operators::asked;
 
 /// Someone at a terminal.
 struct Person {
@@ -89,6 +90,26 @@ fn two_people_talk() {
     ann.sees("* bob removed bob from #256");
     bob.types("/logout");
     assert!(bob.process.wait().unwrap().success());
+    ann.leaves();
+    broker.stop();
+}
+
+/// Who was signed out elsewhere signs in with a password, though what this device asked for behind its token is refused too.
+#[test]
+fn one_who_was_signed_out_comes_back_with_a_password() {
+    let folder = tempdir().unwrap();
+    let (home, data) = (folder.path().join("home"), folder.path().join("data"));
+    let broker = Broker::on(&data);
+    let mut ann = Person::sits_down(&broker, &home, "ann");
+    ann.types("@ann a note");
+    ann.types("#notes another");
+    ann.sees("that names nobody");
+    ann.leaves();
+    assert!(asked("user sign-out ann", &data).status().unwrap().success());
+    let mut ann = Person::sits_down(&broker, &home, "ann");
+    ann.types("@ann hello again");
+    ann.types("@nobody hello");
+    ann.sees("not sent: Not there");
     ann.leaves();
     broker.stop();
 }
