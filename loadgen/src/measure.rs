@@ -183,9 +183,11 @@ fn faults(load: &Load, measured: &Measured, latencies: &[Named], on_time: OnTime
             let Some(delivery) = latencies.iter().find(of_it) else { continue };
             let (lag, response) = (at(sent), at(delivery));
             if lag > response * LATENESS {
+                let advice =
+                    if name == "p99" { " (a virtual machine may allow no more than --on-time p90)" } else { "" };
+                let of = delivery.of.trim_start_matches("delivery");
                 faults.push(format!(
-                    "late: the load's own lag is {lag:.1} us at {name}, of {response:.1} us{}",
-                    delivery.of.trim_start_matches("delivery")
+                    "late: the load's own lag is {lag:.1} us at {name}, of {response:.1} us{of}{advice}"
                 ));
             }
         }
