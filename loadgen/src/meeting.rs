@@ -36,9 +36,9 @@ impl Meeting {
     /// Throws back whatever comes in this game, until the other one has left, or does not throw in time.
     pub fn throw_back(&self, game: u32, until: Instant) {
         loop {
-            let seen = self.wait(|ball| ball == left(game) || is_coming(ball, game), until);
+            let seen = self.wait(|ball| is_over(ball, game) || is_coming(ball, game), until);
             match seen {
-                Ok(ball) if ball == left(game) => return,
+                Ok(ball) if is_over(ball, game) => return,
                 Ok(ball) => self.0.store(ball + 1, Ordering::Relaxed),
                 // who comes later sees that nobody waits; fails where the ball was thrown just now
                 Err(last) => {
@@ -105,6 +105,11 @@ fn left(game: u32) -> u64 {
     (u64::from(game) << 32) + LEFT
 }
 
+/// Somebody has left, or plays the next one already.
+fn is_over(ball: u64, game: u32) -> bool {
+    ball >= left(game)
+}
+
 fn is_coming(ball: u64, game: u32) -> bool {
     ball >> 32 == u64::from(game) && ball % 2 == 1
 }
@@ -125,7 +130,7 @@ mod tests {
         let meeting = Arc::new(Meeting::default());
         let other = meeting.clone();
         let thread = std::thread::spawn(move || (1..=3).for_each(|game| other.throw_back(game, in_an_hour())));
-        // each of them waits for the other one: games follow each other only where both have left
+        // the next game may begin before the other one has seen the end of this one
         for game in 1..=3 {
             assert!(meeting.throw(game, in_an_hour()).is_some_and(|ns| ns > 0.0));
         }
