@@ -13,6 +13,9 @@ use super::error::SqlError;
 /// Tables that are behind for so long are worth a line, and another one whenever that has doubled.
 const BEHIND: Duration = Duration::from_secs(10);
 
+/// For less nobody is said to be behind.
+const WORTH_SAYING: Duration = Duration::from_secs(2);
+
 /// The database has not answered yet.
 const STARTING: &str = "starting";
 
@@ -56,15 +59,16 @@ impl Lag {
             Some((_, since)) => since.clone(),
             None => humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
         };
+        state.failing = Some((words.clone(), since));
+        self.say(&mut state);
         tracing::warn!("SQL: {words}; chat goes on, and the tables fall behind until that is over");
-        state.failing = Some((words, since));
-        drop(state);
-        self.look();
     }
 
     /// The database has done what it should.
     pub(super) fn works(&self) {
-        if self.state.lock().failing.take().is_some() {
+        let mut state = self.state.lock();
+        if state.failing.take().is_some() {
+            self.say(&mut state);
             tracing::info!("SQL: the database is there again; the tables catch up");
         }
     }
@@ -73,32 +77,99 @@ impl Lag {
     pub(super) fn caught_up(&self) {
         let mut state = self.state.lock();
         state.behind = None;
-        if std::mem::take(&mut state.told) > Duration::ZERO {
+        let was_told = std::mem::take(&mut state.told) > Duration::ZERO;
+        self.say(&mut state);
+        if was_told {
             tracing::info!("SQL: the tables are up to date again");
         }
-        drop(state);
-        self.look();
     }
 
     /// To be called now and then, by anyone.
     pub(super) fn look(&self) {
-        let (synced, projected) = (self.progress.synced(), self.projected.position());
         let mut state = self.state.lock();
+        let behind = self.say(&mut state);
+        if behind >= (2 * state.told).max(BEHIND) {
+            state.told = behind;
+            let (seconds, projected) = (behind.as_secs(), self.projected.position().0);
+            tracing::warn!(seconds, projected, "SQL: the tables are behind the journal");
+        }
+    }
+
+    /// Says how the tables do, and returns for how long they have been behind. Before any line of it: who reads the line and asks is told the same.
+    fn say(&self, state: &mut State) -> Duration {
+        let (synced, projected) = (self.progress.synced(), self.projected.position());
         if projected < synced {
             state.behind.get_or_insert_with(Instant::now);
         }
         let behind = state.behind.map_or(Duration::ZERO, |since| since.elapsed());
-        let seconds = behind.as_secs();
-        if behind >= (2 * state.told).max(BEHIND) {
-            tracing::warn!(seconds, projected = projected.0, "SQL: the tables are behind the journal");
-            state.told = behind;
-        }
         self.projected.say(match &state.failing {
             Some((words, since)) => format!("failing since {since}: {words}"),
-            None if seconds >= 2 => format!("behind for {seconds} s"),
+            None if behind >= WORTH_SAYING => format!("behind for {} s", behind.as_secs()),
             None if !state.answered => STARTING.to_owned(),
             // what came in the last moment is on its way
             None => "up to date".to_owned(),
         });
+        behind
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Write};
+
+    use tracing_subscriber::fmt::MakeWriter;
+
+    use super::*;
+
+    /// A log whose reader asks how the tables do at every line.
+    #[derive(Clone)]
+    struct Reader {
+        projected: Arc<Projected>,
+        told: Arc<Mutex<Vec<(String, String)>>>,
+    }
+
+    impl Write for Reader {
+        fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+            self.told.lock().push((String::from_utf8_lossy(line).into_owned(), self.projected.how()));
+            Ok(line.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl MakeWriter<'_> for Reader {
+        type Writer = Self;
+
+        fn make_writer(&self) -> Self {
+            self.clone()
+        }
+    }
+
+    #[test]
+    fn who_reads_a_line_and_asks_is_told_the_same() {
+        let projected = Arc::new(Projected::default());
+        let reader = Reader { projected: Arc::clone(&projected), told: Arc::default() };
+        let told = Arc::clone(&reader.told);
+        let log = tracing_subscriber::fmt().with_writer(reader).finish();
+        tracing::subscriber::with_default(log, || {
+            let lag = Lag::new(Arc::new(Progress::new(Position(64), Position(64))), projected);
+            lag.reached(Position(64));
+            lag.failed(&SqlError::Failed { what: "connecting", error: "the server was stopped".to_owned() });
+            lag.works();
+            lag.state.lock().told = BEHIND;
+            lag.caught_up();
+        });
+        let told = told.lock();
+        let expected = [
+            ("and the tables fall behind", "failing since "),
+            ("the database is there again", "up to date"),
+            ("the tables are up to date again", "up to date"),
+        ];
+        assert_eq!(told.len(), expected.len(), "{told:#?}");
+        for ((line, how), (words, begin)) in told.iter().zip(expected) {
+            assert!(line.contains(words) && how.starts_with(begin), "{line} {how}");
+        }
     }
 }

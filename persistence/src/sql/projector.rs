@@ -64,6 +64,7 @@ impl<S: Storage> Projector<S> {
                     Ok(()) => self.lag.reached(self.projection.position()),
                     Err(error) => self.lag.failed(error),
                 }
+                self.lag.look();
                 if !verdict(Ok(())) && opened.is_ok() {
                     tracing::info!("SQL: the database is there again; the tables catch up");
                 }
