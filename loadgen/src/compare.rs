@@ -21,6 +21,8 @@ pub struct Plan {
     pub systems: Vec<&'static dyn System>,
     /// Rounds.
     pub rounds: u32,
+    /// So many rounds behind each other are judged as one.
+    pub pool: u32,
     /// How often a run that counts for nothing is tried, at most.
     pub attempts: u32,
     /// How long.
@@ -67,6 +69,7 @@ impl Plan {
             machine: machine::machine(self.place.cores),
             systems,
             rounds: self.rounds,
+            pool: self.pool,
             warmup_s: Some(self.timing.warm_up.as_secs_f64()),
             duration_s: Some(self.timing.duration.as_secs_f64()),
             on_time: Some(self.timing.on_time.name().to_owned()),
@@ -259,6 +262,7 @@ mod tests {
             loads: vec![Load::Idle { connections: 1 }, Load::Idle { connections: 2 }],
             systems: systems.to_vec(),
             rounds,
+            pool: 1,
             attempts,
             timing: Timing {
                 warm_up: some,

@@ -12,6 +12,7 @@ use crate::goals::{Course, Goal};
 use crate::load::{DURABLE, Load};
 use crate::measure::OnTime;
 use crate::system::{self, System};
+use crate::verdict::ENOUGH;
 use crate::workload::{Pace, Rates, Weather};
 
 /// A kind of load.
@@ -107,6 +108,7 @@ impl CompareOptions {
             loads: self.workload.iter().flat_map(|kind| self.loads(*kind)).collect(),
             systems: self.systems.clone(),
             rounds: self.rounds,
+            pool: 1,
             attempts: self.attempts,
             // the load never sleeps: waking it would be counted as the server's work, and with clients on other machines it is not
             timing: Timing {
@@ -195,6 +197,9 @@ pub struct GoalsOptions {
     /// Rounds; in each ringdove and everyone beside it run once.
     #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     rounds: u32,
+    /// So many rounds behind each other are judged as one, by the median of each system's figures in them.
+    #[arg(long, value_name = "ROUNDS", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pool: u32,
     /// How often a run that counts for nothing is tried, at most.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=20))]
     attempts: u32,
@@ -224,9 +229,10 @@ impl GoalsOptions {
     /// How one of them is measured here, and who of those that it names is not on this machine.
     ///
     /// # Errors
-    /// A system has no such name or is named twice, or server and load share a core.
+    /// A system has no such name or is named twice, a pool would lack rounds, or server and load share a core.
     pub fn plan(&self, course: &Course) -> Result<(Plan, Vec<String>), String> {
         each_once(&self.systems)?;
+        self.whole_pools()?;
         let place = self.place.of_two_cores()?;
         let (mut systems, mut missing) = (vec![system::named(course.ringdove)?], Vec::new());
         for name in &course.others {
@@ -243,6 +249,7 @@ impl GoalsOptions {
             loads: course.loads.clone(),
             systems,
             rounds: self.rounds,
+            pool: self.pool,
             attempts: self.attempts,
             // the load never sleeps, as in comparisons, and the goals of open loops are about p50 and p90
             timing: Timing {
@@ -256,6 +263,17 @@ impl GoalsOptions {
             place,
         };
         Ok((plan, missing))
+    }
+
+    fn whole_pools(&self) -> Result<(), String> {
+        let Self { rounds, pool, .. } = self;
+        if rounds.is_multiple_of(*pool) {
+            return Ok(());
+        }
+        let enough = ENOUGH * pool;
+        Err(format!(
+            "--rounds {rounds} is no multiple of --pool {pool}: the last pool would lack rounds (a goal is decided by {ENOUGH} pools, which is --rounds {enough})"
+        ))
     }
 }
 
@@ -300,6 +318,16 @@ mod tests {
         assert_eq!(compare(&["--systems", "floor,nats,redis"]), Ok(()));
         assert_eq!(compare(&["--systems", "floor,nats,floor"]), Err("--systems names floor twice".into()));
         assert_eq!(goals(&["--systems", "nats", "--systems", "nats"]), Err("--systems names nats twice".into()));
+    }
+
+    #[test]
+    fn every_pool_has_all_its_rounds() {
+        assert_eq!(goals(&["--rounds", "45", "--pool", "5"]), Ok(()));
+        assert_eq!(goals(&["--rounds", "46"]), Ok(()));
+        let why = goals(&["--rounds", "46", "--pool", "5"]).unwrap_err();
+        assert!(why.starts_with("--rounds 46 is no multiple of --pool 5: "), "{why}");
+        assert!(why.ends_with("which is --rounds 45)"), "{why}");
+        assert!(goals(&["--rounds", "2", "--pool", "4"]).unwrap_err().starts_with("--rounds 2 is no multiple of "));
     }
 
     #[test]

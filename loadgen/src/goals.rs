@@ -3,6 +3,7 @@
 use clap::ValueEnum;
 
 use crate::load::{DURABLE, Load};
+use crate::pool;
 use crate::results::Run;
 use crate::workload::{Pace, Weather};
 
@@ -56,7 +57,7 @@ pub enum Beside {
     Nothing,
     /// The figure of one system.
     One(&'static str),
-    /// The best figure that any of these reached in the round.
+    /// The best of the figures that these reached, each its own median of the pool.
     Best(&'static [&'static str]),
     /// ringdove's own figure under another of the goal's loads.
     Load(usize),
@@ -69,9 +70,9 @@ pub enum Bound {
     AtMost(f64),
     /// The median at least this.
     AtLeast(f64),
-    /// Below this in every round.
+    /// Below this in every pool.
     AlwaysBelow(f64),
-    /// Above this in every round.
+    /// Above this in every pool.
     AlwaysAbove(f64),
 }
 
@@ -256,13 +257,14 @@ impl Goal {
 }
 
 impl Bound {
-    /// In words.
-    pub fn words(self) -> String {
+    /// In words, where so many rounds make a pool.
+    pub fn words(self, pool: u32) -> String {
+        let each = pool::one(pool);
         match self {
             Self::AtMost(bound) => format!("at most {bound}"),
             Self::AtLeast(bound) => format!("at least {bound}"),
-            Self::AlwaysBelow(bound) => format!("below {bound} in every round"),
-            Self::AlwaysAbove(bound) => format!("above {bound} in every round"),
+            Self::AlwaysBelow(bound) => format!("below {bound} in every {each}"),
+            Self::AlwaysAbove(bound) => format!("above {bound} in every {each}"),
         }
     }
 
@@ -271,7 +273,7 @@ impl Bound {
         matches!(self, Self::AtMost(_) | Self::AlwaysBelow(_))
     }
 
-    /// What came of it, from sorted figures of at least one round. A goal inside the spread is undecided.
+    /// What came of it, from sorted figures of at least one pool. A goal inside the spread is undecided.
     pub fn judge(self, sorted: &[f64], median: f64) -> &'static str {
         let (low, high) = (sorted[0], sorted[sorted.len() - 1]);
         match self {

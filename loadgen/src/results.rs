@@ -39,6 +39,9 @@ pub struct Comparison {
     pub systems: Vec<SystemFacts>,
     /// Rounds; in each every system ran every case once.
     pub rounds: u32,
+    /// So many rounds behind each other were judged as one; left out: 1. `rounds` is a multiple of it.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub pool: u32,
     /// What went before measuring in each run, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warmup_s: Option<f64>,
@@ -323,20 +326,29 @@ pub struct Verdict {
     pub measure: String,
     /// What has to hold, in words.
     pub bound: String,
-    /// ringdove's figure: the median of the rounds; left out where none counts.
+    /// ringdove's figure: the median of its figures in all pools that count, each the median of its rounds that count; left out where no pool does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ringdove: Option<f64>,
-    /// The figure beside it: the median of the rounds; left out where the goal is a plain number.
+    /// The figure beside it, made likewise; left out where the goal is a plain number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub other: Option<f64>,
     /// Whose figure that is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub beside: Option<String>,
-    /// What was judged, a number for each round that counts, in growing order: ratios, or plain numbers.
+    /// What was judged, a number for each pool that counts (a single round where the comparison's `pool` is 1), in growing order: ratios of both
+    /// medians, or plain numbers.
     #[serde(deserialize_with = "numbers")]
     pub rounds: Vec<f64>,
     /// `reached`, `missed`, or `undecided: ` and the reason.
     pub verdict: String,
+}
+
+fn one() -> u32 {
+    1
+}
+
+fn is_one(number: &u32) -> bool {
+    *number == 1
 }
 
 /// JSON knows no NaN: it is written as null, and read back as what it was.

@@ -155,6 +155,20 @@ mod tests {
     }
 
     #[test]
+    fn only_pools_of_several_rounds_are_written() {
+        let folder = tempfile::tempdir().unwrap();
+        for (pool, is_written) in [(1, false), (5, true)] {
+            let mut results = synthetic::realistic();
+            results.comparisons[0].pool = pool;
+            results.save(folder.path()).unwrap();
+            let text = fs::read_to_string(folder.path().join(FILE)).unwrap();
+            assert_eq!(text.contains("\"pool\":5"), is_written);
+            assert_eq!(text.contains("pool"), is_written);
+            assert_eq!(read(folder.path()).unwrap().comparisons[0].pool, pool);
+        }
+    }
+
+    #[test]
     fn a_file_that_does_not_say_how_long_runs_were_is_read() {
         let folder = tempfile::tempdir().unwrap();
         let mut results = synthetic::realistic();

@@ -114,6 +114,7 @@ pub fn comparison() -> Comparison {
             ),
         ],
         rounds: 3,
+        pool: 1,
         warmup_s: Some(1.0),
         duration_s: Some(5.0),
         on_time: Some("p99".into()),
