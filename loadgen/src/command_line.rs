@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::broker::Broker;
 use crate::fleet::Timing;
 use crate::load::{DURABLE, Load};
 use crate::measure::OnTime;
@@ -116,9 +117,9 @@ impl Run {
 /// Where servers are started.
 #[derive(Debug, Args)]
 pub struct PlaceOptions {
-    /// ringdove's program.
-    #[arg(long, value_name = "PATH", default_value = "target/release/ringdove")]
-    broker: PathBuf,
+    /// ringdove's program; by default the one beside loadgen's own, else target/release/ringdove.
+    #[arg(long, value_name = "PATH")]
+    broker: Option<PathBuf>,
     /// Where data folders are made.
     #[arg(long, value_name = "DIR", default_value = ".")]
     folder: PathBuf,
@@ -156,7 +157,7 @@ impl PlaceOptions {
         Place {
             cores: Cores { server: self.server_core, load: self.load_core },
             folder: self.folder.clone(),
-            broker: self.broker.clone(),
+            broker: Broker::new(self.broker.clone()),
             spin: self.server_spin,
             tethers: true,
         }

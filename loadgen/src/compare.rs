@@ -212,6 +212,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
+    use crate::broker::Broker;
     use crate::measure::OnTime;
     use crate::nearness::tests::seen;
     use crate::results::{Distance, Results};
@@ -275,7 +276,7 @@ mod tests {
             place: Place {
                 cores: Cores { server: 0, load: 0 },
                 folder: PathBuf::new(),
-                broker: PathBuf::new(),
+                broker: Broker::new(None),
                 spin: some,
                 tethers: false,
             },

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod archive;
+mod broker;
 mod command_line;
 mod compare;
 mod compare_options;

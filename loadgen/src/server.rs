@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::broker::Broker;
 use crate::process;
 pub use crate::said::version;
 use crate::said::{self, LINES};
@@ -42,7 +43,7 @@ pub struct Place {
     /// Where data folders are made.
     pub folder: PathBuf,
     /// ringdove's program.
-    pub broker: PathBuf,
+    pub broker: Broker,
     /// How long those that spin look for news before they sleep.
     pub spin: Duration,
     /// Whether they end with this process whatever ends it: not where this is a test's program, which cannot start them so.
@@ -73,7 +74,7 @@ impl Start {
     /// There is no such program, or the folder cannot be made.
     pub fn new(program: &Path, place: &Place) -> Result<Self, String> {
         if !program.is_file() {
-            return Err(format!("{}: there is no such program (of ringdove: say --broker PATH)", program.display()));
+            return Err(format!("{}: there is no such program", program.display()));
         }
         let words = |error: std::io::Error| format!("{}: {error}", place.folder.display());
         let ward = Ward::new(&place.folder).map_err(words)?;
@@ -246,7 +247,7 @@ mod tests {
 
     /// A server that does what this script says, in a folder in `place`.
     fn script(place: &Path, text: &str) -> Start {
-        let (folder, broker) = (place.to_owned(), PathBuf::new());
+        let (folder, broker) = (place.to_owned(), Broker::new(None));
         let place = Place { cores: CORES, folder, broker, spin: Duration::ZERO, tethers: false };
         let mut start = Start::new(Path::new("/bin/sh"), &place).unwrap();
         start.place(&["-c", text]);

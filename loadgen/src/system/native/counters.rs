@@ -12,15 +12,15 @@ use crate::system::Counted;
 /// Users in one answer, as the schema says.
 const PAGE: u32 = 256;
 
-/// Everything that is counted by now. Sessions that began and ended are counted only if `broker` is ringdove's program, and the server keeps a
+/// Everything that is counted by now. Sessions that began and ended are counted only with ringdove's program (`broker`), and where the server keeps a
 /// journal.
 ///
 /// # Errors
 /// Nobody answers at the door, or the journal contradicts what is answered there.
-pub fn counted(door: &Path, broker: &Path) -> Result<Counted, String> {
+pub fn counted(door: &Path, broker: Option<&Path>) -> Result<Counted, String> {
     let mut counted = figures(door)?;
     counted.insert("entries in inboxes", entries(door)?);
-    if let Some(data) = door.parent().filter(|_| broker.is_file())
+    if let (Some(broker), Some(data)) = (broker, door.parent())
         && let Some((begun, ended)) = sessions(broker, data)?
     {
         counted.extend([("sessions begun", begun), ("sessions ended", ended)]);

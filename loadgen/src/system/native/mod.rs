@@ -82,11 +82,11 @@ impl System for Ringdove {
     }
 
     fn version(&self, place: &Place) -> Result<String, String> {
-        version(&place.broker, "--version").map_err(|why| format!("{why} (say --broker PATH)"))
+        version(place.broker.program()?, "--version")
     }
 
     fn start(&self, place: &Place) -> Result<Server, String> {
-        let mut start = Start::new(&place.broker, place)?;
+        let mut start = Start::new(place.broker.program()?, place)?;
         start.set(&["serve"]).set(&["--durability", self.level]);
         start.set(&["--idle", &spin(self.spins, place)]);
         let data = start.folder().to_string_lossy().into_owned();
@@ -117,7 +117,7 @@ impl System for Ringdove {
 
     fn counted(&self, target: &Target, place: &Place) -> Result<Counted, String> {
         let door = target.admin.as_deref().ok_or("say --admin: where is its admin door?")?;
-        counters::counted(door, &place.broker)
+        counters::counted(door, place.broker.program().ok())
     }
 }
 
