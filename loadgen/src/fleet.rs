@@ -14,6 +14,7 @@ use crate::latency::Named;
 use crate::measure::OnTime;
 use crate::onlooker::Onlooker;
 use crate::process;
+use crate::reports::count;
 use crate::results::{Checked, Distance, During};
 use crate::system::{Book, Heard, Target};
 use crate::watch::Watch;
@@ -176,7 +177,11 @@ impl Fleet {
                 last = (Instant::now(), gathering.came);
             }
             if last.0.elapsed() > PATIENCE {
-                return Err(format!("{} came, and {} are not answered", gathering.came, gathering.coming));
+                return Err(format!(
+                    "{} came, and {} not answered",
+                    gathering.came,
+                    count(gathering.coming as u64, "is", "are")
+                ));
             }
         }
         Ok(())

@@ -8,6 +8,7 @@ use crate::fleet::{Measured, Timing};
 use crate::latency::Named;
 use crate::load::{Load, Outcome};
 use crate::onlooker::{Nobody, Onlooker};
+use crate::reports;
 use crate::results::{Cpu, LatencyFigures, Memory, Run};
 use crate::system::{System, Target};
 
@@ -162,7 +163,7 @@ fn faults(load: &Load, measured: &Measured, latencies: &[Named], on_time: OnTime
     for (count, what) in [(measured.all.duplicated, "arrived twice"), (measured.all.reordered, "arrived out of order")]
     {
         if count > 0 {
-            faults.push(format!("{count} messages {what}"));
+            faults.push(format!("{} {what}", reports::count(count, "message", "messages")));
         }
     }
     let seconds = measured.duration.as_secs_f64();
@@ -258,7 +259,7 @@ mod tests {
     fn whatever_is_wrong_is_said() {
         assert_eq!(faults_of(|measured| measured.missing = Some("3 undelivered".into())), ["lost: 3 undelivered"]);
         assert_eq!(faults_of(|measured| measured.all.duplicated = 2), ["2 messages arrived twice"]);
-        assert_eq!(faults_of(|measured| measured.all.reordered = 1), ["1 messages arrived out of order"]);
+        assert_eq!(faults_of(|measured| measured.all.reordered = 1), ["1 message arrived out of order"]);
         assert_eq!(faults_of(|measured| measured.sent = 990), ["late: the load sent 990/s of 1000 meant"]);
         let busy = faults_of(|measured| measured.others.0 = Duration::from_millis(300));
         assert_eq!(busy, ["other work took 15 % of a core"]);

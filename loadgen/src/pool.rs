@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 
 use crate::goals::Figure;
 use crate::median::{median, sorted};
+use crate::reports;
 use crate::results::{Case, Comparison, Run};
 
 /// The rounds of one pool; those of a single round where each is judged by itself.
@@ -33,7 +34,7 @@ pub fn one(size: u32) -> String {
     if size == 1 { "round".to_owned() } else { format!("pool of {size} rounds") }
 }
 
-/// Several of these: `rounds`, `pools of 5 rounds`.
-pub fn many(size: u32) -> String {
-    if size == 1 { "rounds".to_owned() } else { format!("pools of {size} rounds") }
+/// So many of these: `9 rounds`, `1 pool of 5 rounds`.
+pub fn count(number: u64, size: u32) -> String {
+    reports::count(number, &one(size), &if size == 1 { "rounds".to_owned() } else { format!("pools of {size} rounds") })
 }

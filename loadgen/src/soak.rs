@@ -8,6 +8,7 @@ use crate::fleet::Measured;
 use crate::load::Load;
 use crate::onlooker::Onlooker;
 use crate::process;
+use crate::reports;
 use crate::results::Checked;
 use crate::server::Place;
 use crate::system::{Counted, System, Target};
@@ -182,7 +183,11 @@ fn differences(since: &Counted, now: &Counted, meant: &[(&'static str, i64)]) ->
 
 /// What makes the run count for nothing already, in words.
 fn so_far(counts: &Checked, behind: f64, rate: f64) -> String {
-    let late = if behind > rate * LATE_S { format!("; {behind:.0} sends late") } else { String::new() };
+    let late = if behind > rate * LATE_S {
+        format!("; {} late", reports::count(behind.round() as u64, "send", "sends"))
+    } else {
+        String::new()
+    };
     let wrong = [(counts.duplicated, "arrived twice"), (counts.reordered, "arrived out of order")];
     let wrong = wrong.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("; {count} {what}"));
     wrong.chain([late]).collect()

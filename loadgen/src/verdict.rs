@@ -4,6 +4,7 @@ use crate::goals::{Beside, Bound, Course, Goal, Measure};
 use crate::load::Load;
 use crate::median::{median, sorted};
 use crate::pool::{self, pools};
+use crate::reports::form;
 use crate::results::{Comparison, Verdict};
 
 /// Pools that have to count for a goal to be decided.
@@ -71,8 +72,9 @@ fn outcome(bound: Bound, judged: &[f64], pool: u32) -> String {
         None => format!("undecided: no {} counts", pool::one(pool)),
         Some(median) if judged.len() < ENOUGH as usize => {
             let so_far = bound.judge(judged, median);
-            let (count, pools) = (judged.len(), pool::many(pool));
-            format!("undecided: {count} {pools} count, and {ENOUGH} are needed (so far: {so_far})")
+            let count = judged.len() as u64;
+            let (pools, count) = (pool::count(count, pool), form(count, "counts", "count"));
+            format!("undecided: {pools} {count}, and {ENOUGH} are needed (so far: {so_far})")
         }
         Some(median) => bound.judge(judged, median).to_owned(),
     }
@@ -226,6 +228,8 @@ mod tests {
         assert_eq!(short.rounds, whole.rounds[1..]);
         assert_eq!((short.ringdove, short.other), (Some(25.5), Some(1.0)));
         assert_eq!(short.verdict, "undecided: 8 pools of 5 rounds count, and 9 are needed (so far: reached)");
+        spoil(&mut comparison, |run| run.round > 10);
+        assert!(judged(&comparison).verdict.starts_with("undecided: 1 pool of 5 rounds counts, and 9 are needed"));
         spoil(&mut comparison, |run| run.round % 5 < 3);
         assert_eq!(judged(&comparison).verdict, "undecided: no pool of 5 rounds counts");
     }
@@ -259,6 +263,9 @@ mod tests {
             verdict.verdict,
             "undecided: 8 rounds count, and 9 are needed (so far: undecided: inside the spread, the median reaches it)"
         );
+        spoil(&mut comparison, |run| run.round > 1);
+        let verdict = of(Beside::One("nats"), Bound::AtLeast(1.0), &course, &comparison);
+        assert_eq!(verdict.verdict, "undecided: 1 round counts, and 9 are needed (so far: reached)");
         spoil(&mut comparison, |_| true);
         let verdict = of(Beside::One("nats"), Bound::AtLeast(1.0), &course, &comparison);
         assert_eq!((verdict.ringdove, &*verdict.verdict), (None, "undecided: no round counts"));

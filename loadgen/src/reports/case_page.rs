@@ -8,7 +8,7 @@ use super::measures;
 use super::page::Budget;
 use super::plots::{self, figure};
 use super::study::CaseStudy;
-use super::wording::{latency, title};
+use super::wording::{count, form, latency, title};
 use crate::results::Run;
 
 /// So many runs of a case are listed one by one.
@@ -81,12 +81,13 @@ fn plots_of(study: &CaseStudy<'_>, headline: Option<(&str, &str)>, budget: &mut 
 fn runs(study: &CaseStudy<'_>, budget: &mut Budget) -> Markup {
     let grid = case_tables::every_run(study, RUNS.min(budget.runs));
     budget.runs -= grid.rows.len();
-    let all = study.entries.iter().map(|entry| entry.valid.len() + entry.void.len()).sum::<usize>();
+    let listed = grid.rows.len() as u64;
+    let all = study.entries.iter().map(|entry| (entry.valid.len() + entry.void.len()) as u64).sum::<u64>();
     html! {
         details.raw {
             summary { "every run, one by one" }
             @if !grid.rows.is_empty() { (grid.html()) }
-            @if grid.rows.len() < all { p { (grid.rows.len()) " of " (all) " runs are listed; run.json has all." } }
+            @if listed < all { p { (listed) " of " (count(all, "run", "runs")) " " (form(listed, "is", "are")) " listed; run.json has all." } }
             (files(study.counted().take(grid.rows.len())))
         }
     }

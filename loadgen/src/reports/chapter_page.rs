@@ -11,7 +11,7 @@ use super::plots::{self, Family, families, figure};
 use super::study::{Chapter, System};
 use super::summary;
 use super::verdicts;
-use super::wording::short;
+use super::wording::{count, form, short};
 use crate::results::{Comparison, Machine, Run};
 
 /// So many cases are told in short.
@@ -120,9 +120,11 @@ fn how(chapter: &Chapter<'_>) -> Markup {
         @if let Some(distance) = apart::words(chapter) { p { (distance) } }
         p { "loadgen " (short(&loadgen.loadgen, 40)) @if let Some(commit) = &loadgen.commit { ", commit " (short(commit, 60)) } "." }
         @for comparison in chapter.comparisons.iter().take(20) {
-            p { (short(&comparison.started, 40)) ", " (count(comparison.rounds.into(), "round")) ": " code { (short(&comparison.command, 600)) } }
+            p { (short(&comparison.started, 40)) ", " (count(comparison.rounds.into(), "round", "rounds")) ": " code { (short(&comparison.command, 600)) } }
         }
-        @if chapter.comparisons.len() > 20 { p { "... and " (chapter.comparisons.len() - 20) " comparisons more." } }
+        @if let more @ 1.. = chapter.comparisons.len().saturating_sub(20) {
+            p { "... and " (count(more as u64, "comparison", "comparisons")) " more." }
+        }
     }
 }
 
@@ -133,19 +135,16 @@ fn rounds(chapter: &Chapter<'_>) -> String {
     let meets = "in turns, so that a slow hour meets all.";
     match (chapter.comparisons.len() as u64, least == most) {
         (1, _) if most == 1 => "There was 1 round. In it every system runs every case once.".into(),
-        (1, _) => format!("There were {}. In each every system runs every case once, {meets}", count(most, "round")),
+        (1, _) => {
+            format!("There were {}. In each every system runs every case once, {meets}", count(most, "round", "rounds"))
+        }
         (many, same) => {
-            let rounds = count(most, "round");
+            let rounds = count(most, "round", "rounds");
             let rounds = if same { format!("{rounds} each") } else { format!("{least} to {rounds}") };
             let of = "in each round every system of the comparison runs every case of it once";
-            format!("There were {} of {rounds}; {of}, {meets}", count(many, "comparison"))
+            format!("There were {} of {rounds}; {of}, {meets}", count(many, "comparison", "comparisons"))
         }
     }
-}
-
-/// `1 round`, `12 rounds`.
-fn count(number: u64, what: &str) -> String {
-    format!("{} {what}{}", whole(number as f64), if number == 1 { "" } else { "s" })
 }
 
 /// How long runs were, and how punctual their load had to be; nothing if the file does not say.
@@ -162,7 +161,7 @@ fn times(comparison: &Comparison) -> Option<String> {
 fn machine(machine: &Machine) -> Markup {
     html! {
         p {
-            (short(&machine.cpu, 120)) ", " (machine.cores) " cores" @if machine.virtual_machine { " of a virtual machine" } ", "
+            (short(&machine.cpu, 120)) ", " (count(machine.cores.into(), "core", "cores")) @if machine.virtual_machine { " of a virtual machine" } ", "
             (bytes(machine.memory_bytes as f64)) " of memory, " (short(&machine.distribution, 80)) ", " (short(&machine.kernel, 120)) ". "
             "What is measured ran on core " (machine.server_core) ", the load on core " (machine.load_core) ", over loopback."
         }
@@ -220,7 +219,9 @@ fn void(chapter: &Chapter<'_>, budget: &mut Budget) -> Markup {
         @if !void.is_empty() {
             h2 { "Void runs" }
             div.words { (grid.html()) }
-            @if shown < void.len() { p { (whole(shown as f64)) " of " (whole(void.len() as f64)) " are listed." } }
+            @if shown < void.len() {
+                p { (whole(shown as f64)) " of " (whole(void.len() as f64)) " " (form(shown as u64, "is", "are")) " listed." }
+            }
         }
     }
 }

@@ -33,6 +33,7 @@ pub use figures::figures;
 pub use latency_files::keep;
 pub use markdown::markdown;
 pub use terminal::{summary, table};
+pub use wording::{count, form};
 
 /// The name of the page in the folder of a comparison.
 pub const PAGE: &str = "report.html";
@@ -354,7 +355,13 @@ mod tests {
             results.comparisons[0].runs.truncate(1);
             results.comparisons[0].systems.truncate(1);
             results.comparisons[0].verdicts.clear();
+            results.comparisons[0].machine.cores = 1;
         });
+        for words in
+            [" · 1 run<", "1 run counts; none was void. In the one that counts, ", ", 1 core · ", ", 1 core of a "]
+        {
+            assert!(page.contains(words), "{words}");
+        }
         assert!(page.contains("<h1>ringdove, measured</h1>") && page.contains("<svg "));
     }
 

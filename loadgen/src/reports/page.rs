@@ -3,9 +3,8 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::chapter_page;
-use super::digits::whole;
 use super::study::{Chapter, chapters};
-use super::wording::short;
+use super::wording::{count, short};
 use crate::results::Results;
 
 /// How it looks, on a screen and on paper.
@@ -93,9 +92,9 @@ fn subtitle(results: &Results, chapters: &[Chapter<'_>]) -> Markup {
         } @else if let Some(first) = chapters.first() {
             (started(first)) " · "
             @if let Some(commit) = &first.comparisons[0].commit { "commit " (short(commit, 40)) " · " }
-            (short(&first.comparisons[0].machine.cpu, 80)) ", " (first.comparisons[0].machine.cores) " cores · "
+            (short(&first.comparisons[0].machine.cpu, 80)) ", " (count(first.comparisons[0].machine.cores.into(), "core", "cores")) " · "
         }
-        (whole(runs as f64)) " runs"
+        (count(runs as u64, "run", "runs"))
     }
 }
 
@@ -106,7 +105,7 @@ fn series(chapters: &[Chapter<'_>]) -> Markup {
         workloads.dedup();
         let commit = chapter.comparisons[0].commit.as_deref().map(|commit| format!(", commit {}", short(commit, 40)));
         let runs: usize = chapter.comparisons.iter().map(|comparison| comparison.runs.len()).sum();
-        format!("{}: {}; {} runs", commit.unwrap_or_default(), workloads.join(", "), whole(runs as f64))
+        format!("{}: {}; {}", commit.unwrap_or_default(), workloads.join(", "), count(runs as u64, "run", "runs"))
     };
     html! {
         p { "What was measured with other sources, versions, settings or times, or on another machine, is a series of its own:" }

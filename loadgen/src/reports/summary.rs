@@ -7,7 +7,7 @@ use super::measures::{self, Measure};
 use super::plots::{Family, families};
 use super::spread::{Side, Spread};
 use super::study::{CaseStudy, Chapter, Entry, System, is_floor};
-use super::wording::{short, title};
+use super::wording::{count, form, short, title};
 use crate::results::Run;
 
 /// So many rivals are named in a sentence.
@@ -268,7 +268,8 @@ pub fn trust(chapter: &Chapter<'_>) -> String {
     let void = entries().map(|entry| entry.void.len()).sum::<usize>();
     let sum = |figure: fn(&Run) -> u64| counted.iter().fold(0_u64, |sum, run| sum.saturating_add(figure(run)));
     let deliveries = sum(|run| run.checked.deliveries);
-    let mut words = format!("{} runs count", digits::whole(counted.len() as f64));
+    let runs = counted.len() as u64;
+    let mut words = format!("{} {}", count(runs, "run", "runs"), form(runs, "counts", "count"));
     words += &match void {
         0 => "; none was void.".to_owned(),
         1 => "; one was void, and is listed with its reason.".to_owned(),
@@ -277,7 +278,8 @@ pub fn trust(chapter: &Chapter<'_>) -> String {
     if deliveries == 0 {
         return words;
     }
-    words += &format!(" In those that count, {} deliveries were checked one by one", digits::whole(deliveries as f64));
+    let (these, were) = (form(runs, "the one that counts", "those that count"), form(deliveries, "was", "were"));
+    words += &format!(" In {these}, {} {were} checked one by one", count(deliveries, "delivery", "deliveries"));
     let wrong = [
         ("lost", sum(|run| run.checked.lost)),
         ("delivered twice", sum(|run| run.checked.duplicated)),

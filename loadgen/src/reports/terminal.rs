@@ -4,7 +4,7 @@ use super::digits::{bytes, figure, us, whole};
 use super::figures::PERCENTILES;
 use super::study::chapters;
 use super::summary::{sentences, trust};
-use super::wording::{settings, short};
+use super::wording::{count, form, settings, short};
 use crate::results::{Cpu, During, Results, Run};
 
 /// One run. Latencies are in microseconds; a percentile that too few samples show is a dash.
@@ -68,8 +68,9 @@ fn within(during: &During) -> String {
         return String::new();
     }
     let far = during.far.map(|far| format!(", far in {}", whole(f64::from(far)))).unwrap_or_default();
-    let readings = whole(f64::from(during.readings));
-    format!("  {:<22}{readings:>14}  readings of {} looks{far}\n", "within the run", whole(f64::from(during.looks)))
+    let (looks, readings) = (u64::from(during.looks), u64::from(during.readings));
+    let of = format!("{} of {}", form(readings, "reading", "readings"), count(looks, "look", "looks"));
+    format!("  {:<22}{:>14}  {of}{far}\n", "within the run", whole(readings as f64))
 }
 
 fn line(name: &str, figure: &str) -> String {
@@ -113,14 +114,16 @@ fn checked(run: &Run) -> String {
     if checked.sends == 0 && checked.deliveries == 0 {
         return String::new();
     }
-    let count = |count: u64| whole(count as f64);
-    let text = format!("  checked: {} sends, {} deliveries", count(checked.sends), count(checked.deliveries));
+    let deliveries = count(checked.deliveries, "delivery", "deliveries");
+    let text = format!("  checked: {}, {deliveries}", count(checked.sends, "send", "sends"));
     if checked.lost == 0 && checked.duplicated == 0 && checked.reordered == 0 {
         return text + ", each once and in order\n";
     }
     let wrong = [(checked.lost, "LOST"), (checked.duplicated, "TWICE"), (checked.reordered, "OUT OF ORDER")];
-    let wrong =
-        wrong.iter().filter(|(number, _)| *number > 0).map(|(number, what)| format!(", {} {what}", count(*number)));
+    let wrong = wrong
+        .iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, what)| format!(", {} {what}", whole(*number as f64)));
     text + &wrong.collect::<String>() + "\n"
 }
 
@@ -152,6 +155,16 @@ mod tests {
         for name in ["\n  delivery to the absent, response  ", "\n  delivery in the storm, response  "] {
             assert!(told.contains(name), "{told}");
         }
+    }
+
+    #[test]
+    fn one_send_is_told_as_one() {
+        let mut one = run("ringdove", case("pair", &[("pairs", "1")]), 1);
+        (one.checked.sends, one.checked.deliveries) = (1, 1);
+        (one.during.looks, one.during.readings, one.during.far) = (1, 1, None);
+        let told = table(&one);
+        assert!(told.contains("  within the run                     1  reading of 1 look\n"), "{told}");
+        assert!(told.ends_with("  checked: 1 send, 1 delivery, each once and in order\n"), "{told}");
     }
 
     #[test]

@@ -36,13 +36,23 @@ fn setting(name: &str, value: &str) -> String {
         "groups" => many("group", "groups"),
         "users" => many("user", "users"),
         "clients" => many("client", "clients"),
-        "members" => format!("{number} members"),
+        "members" => many("member", "members"),
         "payload" => format!("{number}-byte texts"),
         "window" => format!("{number} outstanding"),
         "rate" => format!("{number} sends/s offered"),
         "connections" => many("connection", "connections"),
         _ => format!("{name} {number}"),
     }
+}
+
+/// So many of something: `1 run`, `1,234 runs`.
+pub fn count(number: u64, one: &str, more: &str) -> String {
+    format!("{} {}", whole(number as f64), form(number, one, more))
+}
+
+/// The form of a word that goes with a number: `run` or `runs`, `is` or `are`.
+pub fn form<'a>(number: u64, one: &'a str, more: &'a str) -> &'a str {
+    if number == 1 { one } else { more }
 }
 
 /// A latency: `delivery, from when it was meant`.
@@ -104,6 +114,15 @@ mod tests {
         assert_eq!(title(&one), "pair: level process, 1 pair, 64-byte texts, 50,000 sends/s offered");
         assert_eq!(title(&case("idle", &[])), "idle");
         assert_eq!(title(&case("x", &[("rate", "NaN"), ("pairs", "many")])), "x: pairs many, rate NaN");
+    }
+
+    #[test]
+    fn one_is_no_plural() {
+        assert_eq!(count(1, "delivery", "deliveries"), "1 delivery");
+        assert_eq!(count(0, "run", "runs"), "0 runs");
+        assert_eq!(count(1_234, "person", "people"), "1,234 people");
+        let groups = case("fanout", &[("groups", "1"), ("members", "1")]);
+        assert_eq!(title(&groups), "fanout: 1 group, 1 member");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, VecDeque};
 use super::Clock;
 use crate::crew::Crew;
 use crate::latency::Named;
+use crate::reports::count;
 use crate::results::Checked;
 use crate::stamp::Stamp;
 use crate::system::To;
@@ -357,7 +358,8 @@ impl Flow {
     /// What has not arrived or was not answered, in words.
     pub fn missing_words(&self) -> Option<String> {
         let (unanswered, undelivered) = self.missing();
-        (unanswered + undelivered > 0).then(|| format!("{unanswered} sends unanswered, {undelivered} undelivered"))
+        (unanswered + undelivered > 0)
+            .then(|| format!("{} unanswered, {undelivered} undelivered", count(unanswered, "send", "sends")))
     }
 
     /// All latencies; those of which nothing was recorded too.

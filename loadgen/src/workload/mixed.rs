@@ -8,6 +8,7 @@ use super::roles::{Chosen, Roles};
 use super::{Circle, Clock, Workload};
 use crate::crew::Crew;
 use crate::latency::Named;
+use crate::reports;
 use crate::results::Checked;
 use crate::system::{Keeps, To};
 
@@ -190,7 +191,7 @@ impl Mixed {
     /// Whoever is under way, in words.
     fn under_way(&self) -> Option<String> {
         let count = self.whereabouts.iter().filter(|where_| **where_ != Whereabouts::There).count();
-        (count > 0).then(|| format!("{count} people are not back"))
+        (count > 0).then(|| format!("{} not back", reports::count(count as u64, "person is", "people are")))
     }
 
     /// Everything arrived, and all are back: every second one of those who come and go leaves for good.

@@ -3,6 +3,7 @@
 use super::{Clock, Workload};
 use crate::crew::{Crew, Presence};
 use crate::latency::Named;
+use crate::reports::count;
 use crate::results::Checked;
 
 /// One sign-in that is on its way.
@@ -98,7 +99,7 @@ impl Workload for SignIn {
 
     fn missing(&self) -> Option<String> {
         let coming = self.callers.iter().flatten().count();
-        (coming > 0).then(|| format!("{coming} sign-ins unanswered"))
+        (coming > 0).then(|| format!("{} unanswered", count(coming as u64, "sign-in", "sign-ins")))
     }
 
     fn latencies(&mut self) -> Vec<&mut Named> {

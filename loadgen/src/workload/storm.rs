@@ -6,6 +6,7 @@ use super::flow::{Flow, Loop, Schedule};
 use super::{Clock, Workload};
 use crate::crew::Crew;
 use crate::latency::Named;
+use crate::reports::count;
 use crate::results::Checked;
 use crate::system::To;
 
@@ -275,7 +276,11 @@ impl Workload for Storm {
 
     fn missing(&self) -> Option<String> {
         if self.lost > 0 {
-            return Some(format!("{} of {} people did not come back in time", self.lost, self.weather.people));
+            return Some(format!(
+                "{} of {} did not come back in time",
+                self.lost,
+                count(self.weather.people as u64, "person", "people")
+            ));
         }
         self.flow.missing_words()
     }

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use super::wire::v1::{self, client_frame::Request, server_frame::Body, signal};
 use super::wire::{self, PREAMBLE, heard, put_ack, put_message, put_send, split};
+use crate::reports::count;
 use crate::system::{Dialect, Heard, To};
 
 /// An acknowledgement goes alone after so many entries, and rides along after half of them.
@@ -207,7 +208,8 @@ impl Device {
         let rate = welcome.limits.map_or(0, |limits| limits.rate);
         if rate > 0 {
             return Err(format!(
-                "it takes {rate} sends a second from a connection: start it with RINGDOVE_LIMITS_RATE=0"
+                "it takes {} a second from a connection: start it with RINGDOVE_LIMITS_RATE=0",
+                count(rate.into(), "send", "sends")
             ));
         }
         if self.known && welcome.epoch != self.epoch {

@@ -9,6 +9,7 @@ use prost::Message;
 use super::accounts::User;
 use super::wire::v1::{self, client_frame::Request, server_frame::Body};
 use super::wire::{PREAMBLE, put_message, split};
+use crate::reports::count;
 
 /// What a sign-in may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -38,7 +39,8 @@ impl SignedIn {
             Body::Welcome(welcome) => {
                 if let Some(rate) = welcome.limits.map(|limits| limits.rate).filter(|rate| *rate > 0) {
                     return Err(format!(
-                        "{address} takes {rate} sends a second from a connection: start it with RINGDOVE_LIMITS_RATE=0"
+                        "{address} takes {} a second from a connection: start it with RINGDOVE_LIMITS_RATE=0",
+                        count(rate.into(), "send", "sends")
                     ));
                 }
                 Ok(this)

@@ -4,6 +4,7 @@
 use std::rc::Rc;
 
 use super::resp::{Stop, Walk, put_command, put_head, put_string, wrong};
+use crate::reports::count;
 use crate::system::{Book, Dialect, Heard, To};
 
 /// Entries that are asked for at a time.
@@ -81,7 +82,11 @@ impl Client {
 
 fn parts(walk: &mut Walk<'_>, wanted: usize) -> Result<(), Stop> {
     let parts = walk.array()?;
-    if parts == wanted { Ok(()) } else { Err(Stop::Wrong(format!("{parts} parts where there are {wanted}"))) }
+    if parts == wanted {
+        Ok(())
+    } else {
+        Err(Stop::Wrong(format!("{} where there are {wanted}", count(parts as u64, "part", "parts"))))
+    }
 }
 
 impl Dialect for Client {
