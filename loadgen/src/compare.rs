@@ -32,7 +32,7 @@ pub struct Plan {
 }
 
 /// Between the end of a server and the start of the next: what it dirtied goes to disk.
-const PAUSE: Duration = Duration::from_millis(300);
+pub const PAUSE: Duration = Duration::from_millis(300);
 
 /// Makes one run of this load on this system: what came out, and the settings of its server.
 type Once<'a> = dyn FnMut(&Load, &'static dyn System, &mut Nearness) -> (Done, Vec<String>) + 'a;

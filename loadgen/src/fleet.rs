@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use mio::{Events, Poll, Token};
-use stages::{Sight, Stages};
+use stages::{AFTERMATH, Sight, Stages};
 
 use crate::crew::{Crew, Presence};
 use crate::distance::Partner;
@@ -60,6 +60,14 @@ pub struct Timing {
     pub server_core: Option<usize>,
     /// Measuring begins when they are at most so many nanoseconds apart.
     pub at_most_ns: Option<f64>,
+}
+
+impl Timing {
+    /// How long a load takes at least, from its begin until it stops.
+    pub fn at_least(self) -> Duration {
+        let around = if self.server_core.is_some() { 2 * AFTERMATH } else { Duration::ZERO };
+        self.warm_up.saturating_add(self.duration).saturating_add(around)
+    }
 }
 
 /// What a run came to.

@@ -201,6 +201,16 @@ impl Load {
         }
     }
 
+    /// How long a run takes at least, once its server listens.
+    pub fn at_least(&self, timing: Timing) -> Duration {
+        timing.at_least().saturating_add(match *self {
+            Self::Storm { weather, .. } => weather.at_least(),
+            // before anyone comes, and when everyone has
+            Self::Idle { .. } => 2 * SETTLE,
+            _ => Duration::ZERO,
+        })
+    }
+
     /// Sends a second that are meant, if a schedule says that.
     pub fn offered(&self) -> Option<f64> {
         match *self {

@@ -9,6 +9,7 @@ mod compare_options;
 mod crew;
 mod distance;
 mod fleet;
+mod forecast;
 mod goals;
 mod latency;
 mod level;
@@ -148,6 +149,7 @@ fn compare(options: &CompareOptions) -> Result<(), String> {
     let mut tell = |run: &results::Run| say(&compare::line(run));
     let mut session = Session::open(plan.place.cores, Some(&options.out), &mut tell)?;
     session.comparisons.push(plan.comparison()?);
+    eprintln!("{}", forecast::words([&plan]));
     plan.go_on(&mut session, 0, &|_| Vec::new())?;
     report(&options.out, false)
 }
@@ -166,16 +168,20 @@ fn report(folder: &Path, markdown: bool) -> Result<(), String> {
 }
 
 fn goals(options: &GoalsOptions) -> Result<(), String> {
-    let mut tell = |run: &results::Run| eprintln!("{}", compare::line(run));
-    let mut session = Session::open(options.place.of_two_cores()?.cores, options.out.as_deref(), &mut tell)?;
-    let mut plans = Vec::new();
+    let (mut plans, mut left_out) = (Vec::new(), Vec::new());
     for goal in options.goals() {
         let course = goal.course();
         let (plan, missing) = options.plan(&course)?;
-        missing.iter().for_each(|why| say(&format!("left out: {why}")));
-        session.comparisons.push(plan.comparison()?);
         plans.push((goal, course, plan));
-        pursue(&plans, plans.len() - 1, &mut session)?;
+        left_out.push(missing);
+    }
+    let mut tell = |run: &results::Run| eprintln!("{}", compare::line(run));
+    let mut session = Session::open(options.place.of_two_cores()?.cores, options.out.as_deref(), &mut tell)?;
+    eprintln!("{}", forecast::words(plans.iter().map(|(.., plan)| plan)));
+    for (place, missing) in left_out.iter().enumerate() {
+        missing.iter().for_each(|why| say(&format!("left out: {why}")));
+        session.comparisons.push(plans[place].2.comparison()?);
+        pursue(&plans, place, &mut session)?;
     }
     // what near is may have been learned late: goals that were over lack runs then
     let mut made = plans.len();

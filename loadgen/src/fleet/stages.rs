@@ -14,7 +14,7 @@ use crate::workload::Workload;
 
 /// The load goes on so long between what is measured and whatever it stands still for, before and behind: a look at the distance of the cores
 /// (some 10 ms, 100 at most), or a question. What arrives later than that is charged with the look behind it.
-const AFTERMATH: Duration = Duration::from_millis(50);
+pub const AFTERMATH: Duration = Duration::from_millis(50);
 /// Between two questions.
 const ASKED_EVERY: Duration = Duration::from_millis(10);
 

@@ -33,6 +33,13 @@ pub struct Weather {
     pub storms: u32,
 }
 
+impl Weather {
+    /// How long it takes at least beyond the calm, were everyone back at once.
+    pub fn at_least(self) -> Duration {
+        Duration::from_nanos(PAUSE_NS) * self.storms
+    }
+}
+
 /// What goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
