@@ -34,11 +34,11 @@ use crate::terminal::{progress_bar, tell};
 use crate::threads::{Crew, Idle, Sleeper, start};
 
 /// Commands that wait for the engine at most.
-const INBOUND_SLOTS: usize = 1024;
+const INBOUND_SLOTS: usize = 256;
 /// Bytes of bodies above 4 KiB that wait for the engine at most.
 const INBOUND_LARGE_BYTES: usize = 32 << 20;
 /// Slots between the engine, the journal and the reactors.
-const COMMIT_SLOTS: usize = 1024;
+const COMMIT_SLOTS: usize = 512;
 /// Commands that the engine decides in a turn.
 const BATCH: u64 = 512;
 /// Pages that wait for the page reader at most.

@@ -161,14 +161,14 @@ impl<S: Storage> Journal<S> {
         let index = writer.index;
         for slot in &mut guard {
             slots += 1;
-            let Some(head) = slot.record else { continue };
-            match writer.append(head, &slot.record_body()) {
-                Ok(end) => written = Some(end),
-                Err(fault) => {
-                    // dropping it would show the slots to the reactors
-                    std::mem::forget(guard);
-                    return Err(fault);
-                }
+            let mut records = slot.records();
+            let appended =
+                records.try_for_each(|(head, body)| writer.append(head, &body).map(|end| written = Some(end)));
+            drop(records);
+            if let Err(fault) = appended {
+                // dropping it would show the slots to the reactors
+                std::mem::forget(guard);
+                return Err(fault);
             }
         }
         if let Some(end) = written {
