@@ -7,6 +7,18 @@ use bench::Bench;
 use deeds::{PEOPLE, deed, put, put_alone};
 use proptest::prelude::*;
 use ringdove_core::engine::Limits;
+use ringdove_core::ids::ConnectionId;
+use ringdove_core::rings::{Answer, AnswerBody};
+use ringdove_core::wire::Refusal;
+
+/// Who was refused what, and why.
+fn refusals(answers: &[Answer]) -> Vec<(ConnectionId, u32, Refusal)> {
+    let refusal = |answer: &Answer| match answer.body {
+        AnswerBody::Refused(refusal) => Some((answer.connection, answer.request, refusal)),
+        _ => None,
+    };
+    answers.iter().filter_map(refusal).collect()
+}
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
@@ -30,6 +42,8 @@ proptest! {
         let mut told_one_by_one = Vec::new();
         let mut answered = Vec::new();
         let mut answered_one_by_one = Vec::new();
+        let mut refused = Vec::new();
+        let mut refused_one_by_one = Vec::new();
         for (nth, chunk) in deeds.chunks(at_once).enumerate() {
             for (within, deed) in chunk.iter().enumerate() {
                 // a train has a request for each of its messages
@@ -39,10 +53,12 @@ proptest! {
                 let seen = one_by_one.run();
                 told_one_by_one.extend(seen.told);
                 answered_one_by_one.extend(seen.sent);
+                refused_one_by_one.extend(refusals(&seen.answers));
             }
             let seen = bench.run();
             told.extend(seen.told);
             answered.extend(seen.sent);
+            refused.extend(refusals(&seen.answers));
         }
         let live = bench.engine.state().digest();
         prop_assert_eq!(bench.replayed().digest(), live);
@@ -51,5 +67,7 @@ proptest! {
         prop_assert_eq!(one_by_one.engine.state().digest(), live);
         prop_assert_eq!(told, told_one_by_one);
         prop_assert_eq!(answered, answered_one_by_one);
+        prop_assert_eq!(refused, refused_one_by_one);
+        prop_assert_eq!(bench.records, one_by_one.records);
     }
 }

@@ -1,5 +1,5 @@
-//! The desk: what a command needs, and who sees to it. Signing in and out is in `signing`, lists are in `lists`, what operators ask
-//! is in `operating`.
+//! The desk: what a command needs, and who sees to it. Signing in and out is in `signing`, lists are in `lists`, messages that came together
+//! are in `trains`, what operators ask is in `operating`.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

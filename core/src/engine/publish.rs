@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use super::chats::Chat;
-use super::decide::Asker;
 use super::event::{self, Event};
 use super::keys::Sent;
 use super::sessions::Sessions;
 use super::state::{Listener, State};
+use super::trains::Train;
 use crate::ids::{ConnectionId, Epoch, GroupId, Ordinal, Position, Time, UserId, Version};
 use crate::record::{Cursor, MAX_BODY, RecordHead};
 use crate::rings::{
@@ -29,19 +28,6 @@ const DISK_FULL_MS: u32 = 5_000;
 pub(super) enum Room {
     Ordinary,
     Reserve,
-}
-
-/// Messages of one connection to one user that happen together.
-pub(super) struct Train {
-    pub(super) asker: Asker,
-    pub(super) to: UserId,
-    /// The conversation as it was before.
-    pub(super) chat: Chat,
-    pub(super) time: Time,
-    /// The connection that they came from.
-    pub(super) answered: ConnectionId,
-    /// The recipient's connection, if they have one.
-    pub(super) told: Option<ConnectionId>,
 }
 
 pub(super) struct Publisher {
@@ -254,15 +240,16 @@ impl Publisher {
     pub(super) fn train<'a>(
         &mut self,
         state: &mut State,
+        sessions: &Sessions,
         train: &Train,
         sends: impl Iterator<Item = (&'a TrainSend, &'a [u8])>,
     ) -> bool {
-        let Self { commit, body, train: entries, sent, .. } = self;
+        let Self { commit, body, train: entries, sent, fan_out, .. } = self;
         body.clear();
         entries.clear();
         sent.clear();
         let (mut cursor, mut chat) = (self.cursor, train.chat);
-        let Train { asker, to, time, answered, told, .. } = *train;
+        let Train { asker, to, time, answered, .. } = *train;
         for (send, content) in sends {
             chat.ordinal.0 += 1;
             let begin = body.len();
@@ -284,12 +271,11 @@ impl Publisher {
             entries.push(TrainEntry { request: send.request, position, end: body.len() as u32, content: content_at });
             sent.push(train.sent(send, content, chat.ordinal, position));
         }
-        let (Some(first), Some(last)) = (entries.first().copied(), entries.last()) else { return true };
+        let Some(first) = entries.first().copied() else { return true };
         if cursor.next().0 + RESERVE > self.progress.prepared().0 {
             return false;
         }
         self.cursor = cursor;
-        debug_assert_eq!(last.position, chat.last);
         let (own, theirs) = state.messages_sent((asker.user, asker.device), to, sent);
         let ordinal = Ordinal(train.chat.ordinal.0 + 1);
         let published = commit.try_publish(|slot| {
@@ -299,11 +285,10 @@ impl Publisher {
             slot.take_payload(body);
             std::mem::swap(&mut slot.train, entries);
             slot.delivery = Delivery { from: asker.user, user: to, group: GroupId(0), ordinal, time };
-            if let Some(told) = told
-                && let Some(list) = slot.recipients.get_mut(told.reactor as usize)
-            {
-                list.push(Recipient::new(told, theirs, false));
-            }
+            let mut audience = Audience { sessions, told: &mut fan_out.told, answered: Some(answered), own };
+            audience.own_entry(asker.user, own);
+            audience.entry(to, theirs);
+            hand_over(&mut fan_out.told, &mut slot.recipients);
             let (user, group, position) = (None, None, first.position);
             let body = AnswerBody::Entry { version: own, ordinal, time, position, user, group };
             slot.answer = Some(Answer { connection: answered, request: first.request, body });

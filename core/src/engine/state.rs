@@ -272,7 +272,7 @@ impl State {
         self.remember(head, entry, own, 0);
     }
 
-    /// Applies messages of a device to another user, as [`State::apply`] does one by one; a version is put into each. Returns the first one's version for
+    /// Applies messages of a device to another user, exactly as [`State::apply`] does one by one (recovery knows no trains); a version is put into each. Returns the first one's version for
     /// its sender and for the recipient: those of the others follow.
     pub(super) fn messages_sent(
         &mut self,

@@ -1,20 +1,37 @@
 //! Trains: several messages of one connection to one user. Where each of them happens whatever the others say, they are decided, applied and
 //! published as one; otherwise one by one, as if each had come alone.
 
+use super::chats::Chat;
 use super::decide::{self, Asker};
 use super::desk::{Asked, Desk};
 use super::keys::Sent;
-use super::publish::Train;
+use super::publish::SLOTS_PER_COMMAND;
 use super::state::fingerprint;
-use crate::ids::{Ordinal, Position, UserId, Version};
-use crate::rings::{AnswerBody, InboundSlot, To, TrainSend};
+use crate::ids::{ConnectionId, Ordinal, Position, Time, UserId, Version};
+use crate::rings::{AnswerBody, InboundSlot, TRAIN, To, TrainSend};
+
+/// A train that goes message by message takes a slot for each, and its acknowledgement one more.
+const _: () = assert!((TRAIN as u64) < SLOTS_PER_COMMAND);
+
+/// Messages of one connection to one user that happen together.
+pub(super) struct Train {
+    pub(super) asker: Asker,
+    pub(super) to: UserId,
+    /// The conversation as it was before.
+    pub(super) chat: Chat,
+    pub(super) time: Time,
+    /// The connection that they came from.
+    pub(super) answered: ConnectionId,
+}
 
 impl Desk {
+    /// Messages to one user that came right behind each other.
     pub(super) fn train(&mut self, slot: &InboundSlot, asker: Asker, to: UserId, body: &[u8]) {
         if self.train_as_one(slot, asker, to, body) {
             return;
         }
         for (send, content) in contents(&slot.train, body) {
+            debug_assert!(!self.publisher.is_going_on(), "two people's devices are told in one slot");
             let asked = Asked { connection: slot.connection, request: send.request };
             if let Err(refusal) = self.send(asked, asker, send.key, To::User(to), content) {
                 self.say(asked, AnswerBody::Refused(refusal));
@@ -25,15 +42,9 @@ impl Desk {
     /// Makes all of it happen in one slot. Returns false, with nothing changed, unless all is simple.
     fn train_as_one(&mut self, slot: &InboundSlot, asker: Asker, to: UserId, body: &[u8]) -> bool {
         let Some(chat) = decide::train(&self.state, &self.limits, asker, to, &slot.train) else { return false };
-        // whoever has several devices is told like the members of a group
-        let told = match (self.sessions.of(to), self.sessions.of(asker.user)) {
-            ([], [_]) => None,
-            ([one], [_]) => Some(one.connection),
-            _ => return false,
-        };
-        let Self { state, publisher, clock, .. } = self;
-        let train = Train { asker, to, chat, time: *clock, answered: slot.connection, told };
-        publisher.train(state, &train, contents(&slot.train, body))
+        let Self { state, sessions, publisher, clock, .. } = self;
+        let train = Train { asker, to, chat, time: *clock, answered: slot.connection };
+        publisher.train(state, sessions, &train, contents(&slot.train, body))
     }
 }
 

@@ -224,7 +224,7 @@ pub struct CommitSlot {
     /// Length of the record's body in the payload.
     pub record_len: u32,
     /// The messages of a train; empty unless there are several. What stands beside it is then that of the first one: versions and ordinals grow by
-    /// one from each to the next. It has one recipient at most, who is not its sender.
+    /// one from each to the next.
     pub train: Vec<TrainEntry>,
     /// The record's body, or just the content of an entry.
     payload: Payload,

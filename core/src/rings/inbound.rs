@@ -202,7 +202,7 @@ pub struct InboundSlot {
     pub time: Time,
     /// What is asked for.
     pub command: Command,
-    /// Of [`Command::Train`]: its messages.
+    /// Of [`Command::Train`]: its messages. Of any other command: whatever stood here before.
     pub train: Vec<TrainSend>,
     small: Vec<u8>,
     /// The cell may hold a body. Most slots do not, and are spared an atomic swap on either side.
@@ -230,7 +230,7 @@ impl InboundSlot {
             ack: self.ack,
             time: self.time,
             command: self.command.clone(),
-            train: self.train.clone(),
+            train: if matches!(self.command, Command::Train { .. }) { self.train.clone() } else { Vec::new() },
             small: self.small.clone(),
             is_large: self.is_large,
             large: AtomicCell::new(self.take_large()),

@@ -2,6 +2,7 @@
 //! in common is looked up, decided and handed on once for all of them.
 
 use super::commit::{CommitSlot, Delivery, Recipient};
+use super::inbound::LARGE_BODY;
 use super::payload::Bytes;
 use crate::ids::{Key, Ordinal, Position, Version};
 use crate::record::RecordHead;
@@ -12,6 +13,8 @@ pub const TRAIN: usize = 24;
 /// Bytes of all their contents at most. With what a record adds to a content, a commit slot keeps all of them in the buffer that it may keep
 /// at rest.
 pub const TRAIN_BYTES: usize = 1_536;
+
+const _: () = assert!(TRAIN_BYTES <= LARGE_BODY, "a train fits in its slot");
 
 /// A message of a train, on its way to the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,8 +9,8 @@ use ringdove_core::engine::{Engine, Limits, Start, State, Ties};
 use ringdove_core::ids::{ConnectionId, Epoch, Key, Position, Time, UserId, Version};
 use ringdove_core::record::{Cursor, RecordHead};
 use ringdove_core::rings::{
-    Answer, AnswerBody, Command, CommitConsumer, CommitGate, Doorbell, InboundProducer, Piece, Progress, Register,
-    Shutdown, SignIn, SpaceSignal, TrainSend, commit_ring, inbound_ring,
+    Answer, AnswerBody, Command, CommitConsumer, CommitGate, Doorbell, InboundProducer, Piece, Progress, Recipient,
+    Register, Shutdown, SignIn, SpaceSignal, TrainSend, commit_ring, inbound_ring,
 };
 use ringdove_core::wire::hot::SentEntry;
 use ringdove_core::wire::v1::{ContactChange, Entry, GroupChange, Member, ServerFrame, Signal, server_frame::Body};
@@ -68,7 +68,8 @@ impl Bench {
             commit_space: Arc::new(SpaceSignal::new(bell())),
             shutdown: Arc::new(Shutdown::new()),
         };
-        let start = Start { cursor: Cursor::new(Position(0), SEGMENT), epoch: Epoch(1), time: Time(0) };
+        // the next segment is not far
+        let start = Start { cursor: Cursor::new(Position(SEGMENT - 6_000), SEGMENT), epoch: Epoch(1), time: Time(0) };
         let engine = Engine::new(state, limits, start, batch, ties);
         Self {
             engine,
@@ -145,15 +146,15 @@ impl Bench {
                     if !slot.signal && !slot.recipients[0].is_empty() {
                         seen.goes_on.push(slot.goes_on);
                     }
-                    for to in &slot.recipients[0] {
-                        if slot.signal {
-                            let frame = ServerFrame::decode(&slot.content()[..]).expect("a whole frame");
-                            let Some(Body::Signal(signal)) = frame.body else { panic!("no signal") };
-                            seen.signals.push((to.key(), signal));
-                            continue;
-                        }
+                    if slot.signal {
+                        let frame = ServerFrame::decode(&slot.content()[..]).expect("a whole frame");
+                        let Some(Body::Signal(signal)) = frame.body else { panic!("no signal") };
+                        seen.signals.extend(slot.recipients[0].iter().map(|to| (to.key(), signal.clone())));
+                    } else {
                         for piece in slot.pieces() {
-                            seen.told.push((to.key(), piece.version(to).0, to.is_own(), piece.content().to_vec()));
+                            let told =
+                                |to: &Recipient| (to.key(), piece.version(to).0, to.is_own(), piece.content().to_vec());
+                            seen.told.extend(slot.recipients[0].iter().map(told));
                         }
                     }
                     if let Some(answer) = &slot.answer {

@@ -88,6 +88,7 @@ impl Edge {
                 let frame = slot.content();
                 all.iter().for_each(|one| self.push_signal(one.key(), one.generation, &frame));
             }
+            _ if !slot.train.is_empty() => return self.deliver_train(slot),
             [one] => self.push(one, &new_tail(one.is_own(), &slot.delivery, &slot.content())),
             many => {
                 tails.clear();
@@ -97,6 +98,25 @@ impl Edge {
             }
         }
         recipients.len() + self.answer_slot(slot)
+    }
+
+    /// Writes what a train says, message by message.
+    fn deliver_train(&mut self, slot: &CommitSlot) -> usize {
+        let asker = slot.answer.as_ref().map(|answer| answer.connection).filter(|to| to.reactor == self.index);
+        let mut count = 0;
+        for piece in slot.pieces() {
+            let (content, delivery) = (piece.content(), piece.delivery());
+            for one in recipients(slot, self.index) {
+                let tail = new_tail(one.is_own(), &delivery, &content);
+                self.push_entry(one.key(), one.generation, piece.version(one), &tail);
+                count += 1;
+            }
+            if let Some((to, (request, sent))) = asker.zip(piece.answer()) {
+                self.answer_piece(to, request, sent);
+                count += 1;
+            }
+        }
+        count
     }
 
     /// Writes a slot's answer, if it is for one of this reactor's connections. Returns how many were written.

@@ -107,13 +107,9 @@ impl Edge {
             }
         }
         for (piece, one) in entries(slots, self.index).skip(pushed) {
-            let tail = piece.content();
-            self.push_entry(
-                one.key(),
-                one.generation,
-                piece.version(one),
-                &new_tail(one.is_own(), &piece.delivery(), &tail),
-            );
+            let content = piece.content();
+            let tail = new_tail(one.is_own(), &piece.delivery(), &content);
+            self.push_entry(one.key(), one.generation, piece.version(one), &tail);
         }
     }
 

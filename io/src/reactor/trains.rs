@@ -8,6 +8,7 @@ use ringdove_core::wire::hot::{self, HotClient, HotSend};
 
 use super::Edge;
 use super::publishing::Body;
+use crate::counters::Counter;
 
 /// A train that is being put together.
 #[derive(Default)]
@@ -36,16 +37,18 @@ impl Train {
 impl Edge {
     /// Puts a train together of an allowed send and those at the begin of `behind` that go the same way, which are allowed then. Returns the bytes of
     /// their frames; 0: there is no train. Whatever is special about a frame, it goes alone: so does one that wants no answer, acknowledges
-    /// something, or would be refused here.
+    /// something new, or would be refused here.
     pub(super) fn couple(&mut self, key: u32, first: &HotSend<'_>, behind: &[u8]) -> usize {
         let Some(connection) = self.connections.get(key as usize) else { return 0 };
         let most = self.config.limits.unanswered.saturating_sub(connection.unanswered) as usize;
-        let limit = self.config.limits.frame as usize;
-        let goes_along = |send: &HotSend<'_>| send.to == first.to && send.id != 0 && send.ack == 0;
+        let (limit, acked) = (self.config.limits.frame as usize, connection.acked.0);
+        let goes_along = |send: &HotSend<'_>| send.to == first.to && send.id != 0 && send.ack <= acked;
         self.train.clear();
+        if first.id == 0 || most < 2 || !self.train.has_room(first) {
+            return 0;
+        }
         let mut coupled = 0;
-        while first.id != 0
-            && let Split::Frame { frame, used } = split(&behind[coupled..], limit)
+        while let Split::Frame { frame, used } = split(&behind[coupled..], limit)
             && let HotClient::Send(send) = hot::decode_client(frame)
             && goes_along(&send)
             && self.check_text(send.text).is_ok()
@@ -71,7 +74,7 @@ impl Edge {
         self.train = train;
         if done && let Some(connection) = self.connections.get_mut(key as usize) {
             connection.unanswered += more;
-            self.output.counters.add(crate::counters::Counter::FramesIn, more.into());
+            self.output.counters.add(Counter::FramesIn, more.into());
         }
         done
     }

@@ -45,6 +45,7 @@ fn whatever_is_special_goes_alone() {
         send(4, 768, "c"),
         framed(&prost::Message::encode_to_vec(&with_ack)),
         send(6, 512, "d"),
+        framed(&prost::Message::encode_to_vec(&v1::ClientFrame { id: 11, ..with_ack })),
         send(0, 512, "no answer wanted"),
         send(7, 512, &long),
         send(8, 512, &long),
@@ -59,9 +60,10 @@ fn whatever_is_special_goes_alone() {
         (2, 2),
         (3, 2),
         (4, 2),
-        // what it acknowledges goes with both
-        (5, 2),
-        (6, 2),
+        // what it acknowledges goes with all three: the last one says nothing new
+        (5, 3),
+        (6, 3),
+        (11, 3),
         alone(0),
         alone(7),
         alone(8),
@@ -116,7 +118,7 @@ fn a_train_is_as_long_as_the_sender_may_send() {
 #[test]
 fn a_train_that_meets_a_full_ring_waits() {
     let mut setup = Setup { inbound: 64, ..Setup::default() };
-    (setup.config.limits.rate, setup.config.limits.burst) = (1, 100);
+    (setup.config.limits.rate, setup.config.limits.burst) = (1, 60);
     let mut bench = Bench::new(setup);
     let mut clients: Vec<_> = (0..2).map(|_| bench.signed_in(256, 0, 0)).collect();
     bench.engine_stands = true;
@@ -191,6 +193,34 @@ fn a_train_is_told_entry_by_entry() {
     // whoever is told sits at another reactor, or nowhere
     bench.slot(|slot| fill_train(slot, None, asker.id, &TEXTS));
     is_answered(&mut bench, &mut asker);
+}
+
+/// Several devices of the recipient, and another one of the sender.
+#[test]
+fn a_train_is_told_to_all_devices() {
+    let mut bench = Bench::new(Setup::default());
+    let (mut asker, mut own) = (bench.signed_in(256, 0, 0), bench.signed_in(256, 0, 0));
+    let mut readers = [bench.signed_in(512, 0, 0), bench.signed_in(512, 0, 0)];
+    for _ in 0..2 {
+        // two behind each other are no run
+        let told: Vec<_> =
+            readers.iter().map(|reader| reader.recipient(1, false)).chain([own.recipient(1, true)]).collect();
+        bench.slot(|slot| {
+            slot.recipients[0].extend(told);
+            fill_train(slot, None, asker.id, &TEXTS);
+        });
+    }
+    for _ in 0..2 {
+        for (version, text) in (1..).zip(TEXTS) {
+            let entry = v1::Entry { version, ordinal: version, time: 5, text: text.to_owned(), ..v1::Entry::default() };
+            for reader in &mut readers {
+                assert_eq!(reader.entry(&mut bench), v1::Entry { from: 256, ..entry.clone() });
+            }
+            let to = Some(v1::entry::To::User(512));
+            assert_eq!(own.entry(&mut bench), v1::Entry { to, ..entry });
+        }
+        is_answered(&mut bench, &mut asker);
+    }
 }
 
 #[test]
