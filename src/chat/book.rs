@@ -83,6 +83,11 @@ impl Book {
         self.page.version = 0;
     }
 
+    /// Up to where everything was shown, as an epoch and a version of it; `None`: nothing ever was.
+    pub(super) fn cursor(&self) -> Option<(u32, u64)> {
+        (self.page.epoch > 0).then_some((self.page.epoch, self.page.version))
+    }
+
     /// The next idempotency key: above the last one, and above the clock in milliseconds, so that a lost book does not repeat keys.
     pub(super) fn next_key(&mut self) -> u64 {
         let clock_ms = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_millis() as u64;

@@ -1,12 +1,11 @@
 //! The loop that owns everything: what is typed, what is heard, and what is due.
 
-use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::{Receiver, Sender, bounded, never, select};
 use ringdove_core::wire::Code;
 use ringdove_core::wire::v1::{self, client_frame::Request, hello::Auth, send::To, server_frame::Body};
 
@@ -14,6 +13,7 @@ use super::book::Book;
 use super::link::{Link, ask};
 use super::sign_in::{HELLO_ID, Hello, hello, is, no, welcomed};
 use super::typed::{Chat, HELP, Person, Typed, understand};
+use super::waiting::{self, Held};
 use super::{shown, typed};
 use crate::terminal::say;
 
@@ -25,9 +25,11 @@ const SHORTEST_PAUSE_MS: u64 = 500;
 const LONGEST_PAUSE_MS: u64 = 30_000;
 /// How long answers are waited for when everything has been typed.
 const LAST_ANSWERS: Duration = Duration::from_secs(10);
+/// So much of what the threads heard waits at most; then they read no more.
+const HEARD: usize = 16;
 
 /// What can happen.
-pub(super) enum Event {
+enum Event {
     /// A line.
     Typed(String),
     /// Standard input has ended.
@@ -36,6 +38,8 @@ pub(super) enum Event {
     Heard(u32, Box<v1::ServerFrame>),
     /// The n-th connection broke.
     Lost(u32, io::Error),
+    /// How it went to connect again.
+    Tried(Box<io::Result<(Hello, Link)>>),
 }
 
 /// Whether to go on.
@@ -48,7 +52,10 @@ enum Next {
 pub(super) struct Conversation {
     address: SocketAddr,
     book: Book,
+    lines: Receiver<String>,
     events: Sender<Event>,
+    heard: Receiver<Event>,
+    /// `None`: the broker is away.
     link: Option<Link>,
     /// Counts connections.
     nth: u32,
@@ -59,8 +66,9 @@ pub(super) struct Conversation {
     /// The first sync of a connection tells what was missed.
     missed: Option<u64>,
     current: Option<Chat>,
-    /// Lines that wait for answers: a group command may need a number that one of them tells, and what follows stays behind it.
-    held: VecDeque<String>,
+    held: Held,
+    /// Sends with keys up to this one were typed before the present connection.
+    late: u64,
     acked: u64,
     ack_due: Option<Instant>,
     ping_every: Duration,
@@ -72,10 +80,14 @@ pub(super) struct Conversation {
 }
 
 impl Conversation {
-    pub(super) fn new(address: SocketAddr, book: Book, events: Sender<Event>) -> Self {
+    /// One that types `lines`, until their sender is gone.
+    pub(super) fn new(address: SocketAddr, book: Book, lines: Receiver<String>) -> Self {
+        let (events, heard) = bounded(HEARD);
         Self {
             address,
+            lines,
             events,
+            heard,
             link: None,
             nth: 0,
             id: HELLO_ID + 1,
@@ -83,7 +95,8 @@ impl Conversation {
             syncing: false,
             missed: None,
             current: None,
-            held: VecDeque::new(),
+            held: Held::default(),
+            late: 0,
             acked: book.page.version,
             book,
             ack_due: None,
@@ -96,50 +109,88 @@ impl Conversation {
     }
 
     /// Talks, first over a link that has signed in already.
-    pub(super) fn run(mut self, link: Link, syncing: bool, heard: &Receiver<Event>) -> Result<(), String> {
+    pub(super) fn run(mut self, link: Link, syncing: bool) -> Result<(), String> {
         say!("-- you are {}; /help shows what can be typed", self.book.name(self.book.page.user));
         self.begin(link, syncing)?;
         loop {
-            let event = match heard.recv_timeout(self.wait()) {
-                Ok(event) => Some(event),
-                Err(RecvTimeoutError::Timeout) => None,
-                Err(RecvTimeoutError::Disconnected) => return Ok(()),
-            };
-            let next = match event {
-                Some(Event::Typed(line)) => {
-                    self.held.push_back(line);
-                    self.handle_lines()?
-                }
-                Some(Event::TypedAll) => {
-                    self.ending = Some(Instant::now() + LAST_ANSWERS);
-                    Next::On
-                }
-                Some(Event::Heard(nth, frame)) if nth == self.nth => match self.heard(*frame)? {
-                    Next::On => self.handle_lines()?,
-                    end => end,
-                },
-                Some(Event::Lost(nth, error)) if nth == self.nth => {
-                    self.lost(&error);
-                    Next::On
-                }
-                Some(Event::Heard(..) | Event::Lost(..)) => Next::On,
+            let next = match self.next() {
+                Some(event) => self.handle(event)?,
                 None => self.due()?,
             };
-            if let Next::End = next {
+            if matches!(next, Next::End) || self.has_ended()? {
                 return Ok(());
             }
-            if let Some(until) = self.ending {
-                let unanswered = self.book.page.unanswered.len();
-                if unanswered == 0 && self.held.is_empty() && self.missed.is_none() {
-                    self.acknowledge();
-                    return Ok(());
-                }
-                if Instant::now() >= until {
-                    return Err(format!(
-                        "{unanswered} messages were not answered; they are sent again at the next start"
-                    ));
-                }
+        }
+    }
+
+    /// Waits for what happens next; `None`: something is due.
+    fn next(&self) -> Option<Event> {
+        let none = never();
+        let lines = if self.waiting() < waiting::MOST { &self.lines } else { &none };
+        select! {
+            recv(lines) -> line => Some(line.map_or(Event::TypedAll, Event::Typed)),
+            recv(self.heard) -> event => event.ok(),
+            default(self.wait()) => None,
+        }
+    }
+
+    fn handle(&mut self, event: Event) -> Result<Next, String> {
+        match event {
+            Event::Typed(line) => {
+                self.held.push(line);
+                let next = self.handle_lines()?;
+                self.tell_if_held();
+                return Ok(next);
             }
+            Event::TypedAll => {
+                self.lines = never();
+                self.ending = Some(Instant::now() + LAST_ANSWERS);
+            }
+            Event::Heard(nth, frame) if nth == self.nth => {
+                return match self.heard(*frame)? {
+                    Next::On => self.handle_lines(),
+                    end => Ok(end),
+                };
+            }
+            Event::Lost(nth, error) if nth == self.nth => self.lost(&error),
+            Event::Heard(..) | Event::Lost(..) => {}
+            Event::Tried(tried) => self.tried(*tried)?,
+        }
+        Ok(Next::On)
+    }
+
+    /// Whether everything has been typed and answered.
+    fn has_ended(&mut self) -> Result<bool, String> {
+        let Some(until) = self.ending else { return Ok(false) };
+        if self.waiting() == 0 && self.missed.is_none() {
+            self.acknowledge();
+            return Ok(true);
+        }
+        if Instant::now() < until {
+            return Ok(false);
+        }
+        Err(waiting::left(self.book.page.unanswered.len(), self.held.len()))
+    }
+
+    /// Lines without an answer.
+    fn waiting(&self) -> usize {
+        self.book.page.unanswered.len() + self.held.len()
+    }
+
+    /// Says of a line that was typed while the broker is away that it waits behind others; of a message `say` has told it.
+    fn tell_if_held(&self) {
+        if self.link.is_some() {
+            return;
+        }
+        if self.held.len() > 0 {
+            say!("-- this line waits: it is seen to when the broker is back");
+        }
+        self.tell_if_full();
+    }
+
+    fn tell_if_full(&self) {
+        if self.waiting() >= waiting::MOST {
+            say!("-- {} lines wait: no more are read until the broker is back", waiting::MOST);
         }
     }
 
@@ -167,6 +218,8 @@ impl Conversation {
         self.asked = None;
         self.id = HELLO_ID + 1;
         self.retry_at = None;
+        self.held.connected();
+        self.note_late();
         self.send_next();
         Ok(())
     }
@@ -182,7 +235,7 @@ impl Conversation {
         let now = Instant::now();
         if self.retry_at.is_some_and(|at| at <= now) {
             self.retry_at = None;
-            if self.link.is_some() { self.send_next() } else { self.reconnect()? }
+            if self.link.is_some() { self.send_next() } else { self.reconnect() }
         }
         if self.ack_due.is_some_and(|at| at <= now) {
             self.acknowledge();
@@ -223,7 +276,7 @@ impl Conversation {
 
     /// Sends the oldest of what has no answer yet, with its old key, unless it is on its way or has to wait.
     fn send_next(&mut self) {
-        if self.asked.is_some() || self.retry_at.is_some() {
+        if self.link.is_none() || self.asked.is_some() || self.retry_at.is_some() {
             return;
         }
         if let Some(send) = self.book.page.unanswered.first().cloned() {
@@ -237,21 +290,39 @@ impl Conversation {
         self.book.page.unanswered.push(v1::Send { key, ..send });
         // on disk first: a send that is forgotten cannot be sent again
         self.book.save()?;
+        if self.link.is_none() {
+            say!("-- this line waits: it is sent when the broker is back");
+        }
         self.send_next();
         Ok(())
     }
 
+    /// Everything that has no answer was typed before the present connection.
+    fn note_late(&mut self) {
+        if let Some(send) = self.book.page.unanswered.last() {
+            self.late = send.key;
+        }
+    }
+
     fn handle_lines(&mut self) -> Result<Next, String> {
-        while let Some(line) = self.held.front() {
-            if line.starts_with("/group") && !self.book.page.unanswered.is_empty() {
-                break;
-            }
-            let line = self.held.pop_front().unwrap_or_default();
+        while self.held.first().is_some_and(|line| !self.waits_for_answers(line)) {
+            let Some((line, late)) = self.held.take() else { break };
             if let Next::End = self.typed(&line)? {
                 return Ok(Next::End);
             }
+            if late {
+                self.note_late();
+            }
         }
         Ok(Next::On)
+    }
+
+    /// A group command may need a number that an answer tells. A text that names no chat is for the group that is being made.
+    fn waits_for_answers(&self, line: &str) -> bool {
+        let unanswered = &self.book.page.unanswered;
+        let makes_group = |send: &v1::Send| send.group_change.as_ref().is_some_and(|change| change.create);
+        (line.starts_with("/group") && !unanswered.is_empty())
+            || (matches!(understand(line), Typed::Say(None, _)) && unanswered.iter().any(makes_group))
     }
 
     fn typed(&mut self, line: &str) -> Result<Next, String> {
@@ -283,6 +354,10 @@ impl Conversation {
             Typed::Help => say!("{HELP}"),
             Typed::Quit => {
                 self.acknowledge();
+                let count = self.book.page.unanswered.len();
+                if self.link.is_none() && count > 0 {
+                    say!("-- {}", waiting::wait(count, "at the next start"));
+                }
                 return Ok(Next::End);
             }
             Typed::Logout => {
@@ -389,7 +464,10 @@ impl Conversation {
             say!("-- the group is #{group}");
             self.current = Some(Chat::Group(*group));
         }
-        // what one has typed stands on the terminal already
+        // what one has typed stands on the terminal already; what was said to wait went now
+        if key <= self.late && entry.version == page.version + 1 {
+            say!("-- sent: {}", shown::line(&self.book, &sent(send, entry)));
+        }
         self.apply(entry.clone(), false)?;
         self.book.save()?;
         self.send_next();
@@ -436,6 +514,10 @@ impl Conversation {
     fn drop_link(&mut self) {
         if let Some(link) = self.link.take() {
             link.close();
+            if self.waiting() > 0 {
+                say!("-- {}", waiting::wait(self.waiting(), "when the broker is back"));
+            }
+            self.tell_if_full();
         }
         // what it still reports is old news
         self.nth += 1;
@@ -451,9 +533,18 @@ impl Conversation {
         self.retry_at = Some(Instant::now() + Duration::from_millis(full_jitter(most)));
     }
 
-    fn reconnect(&mut self) -> Result<(), String> {
+    /// Tries it on a thread of its own: a broker that reads its journal takes the connection, and answers when it has done so.
+    fn reconnect(&mut self) {
+        let (address, events, cursor) = (self.address, self.events.clone(), self.book.cursor());
         let token = Auth::Token(self.book.page.token.clone());
-        let tried = Link::connect(self.address).and_then(|mut link| Ok((hello(&mut link, token, &self.book)?, link)));
+        thread::spawn(move || {
+            let tried = Link::connect(address).and_then(|mut link| Ok((hello(&mut link, token, cursor)?, link)));
+            // whoever has ended hears nothing more
+            let _ = events.send(Event::Tried(Box::new(tried)));
+        });
+    }
+
+    fn tried(&mut self, tried: io::Result<(Hello, Link)>) -> Result<(), String> {
         match tried {
             Ok((Hello::Welcome(welcome), link)) => {
                 say!("-- connected again");
@@ -471,6 +562,16 @@ impl Conversation {
             }
         }
     }
+}
+
+/// What a send has become: the answer has only what the sender did not know.
+fn sent(send: v1::Send, answer: &v1::Entry) -> v1::Entry {
+    let to = match send.to {
+        Some(To::User(user)) => Some(v1::entry::To::User(user)),
+        Some(To::Group(group)) => Some(v1::entry::To::Group(group)),
+        Some(To::Handle(_)) | None => answer.to,
+    };
+    v1::Entry { to, text: send.text, group_change: send.group_change, ..answer.clone() }
 }
 
 fn address(chat: Chat) -> To {

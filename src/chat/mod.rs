@@ -3,8 +3,8 @@
 //! ```text
 //!  standard input ─▶ thread ─┐
 //!                            ├─▶ conversation (one loop: what is typed, what is heard, what is due) ─▶ standard output, socket
-//!  socket ─────────▶ thread ─┘             │
-//!                                        book (on disk: token, cursor, unanswered sends, known names)
+//!  socket ─────────▶ thread ─┤             │
+//!  reconnecting ───▶ thread ─┘           book (on disk: token, cursor, unanswered sends, known names)
 //! ```
 
 mod book;
@@ -13,15 +13,16 @@ mod link;
 mod shown;
 mod sign_in;
 mod typed;
+mod waiting;
 
 use std::io::{self, BufRead};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::mpsc::channel;
 use std::thread;
 
 use book::Book;
-use conversation::{Conversation, Event};
+use conversation::Conversation;
+use crossbeam_channel::bounded;
 
 /// What `ringdove chat` needs to know.
 #[derive(Debug, clap::Args)]
@@ -47,17 +48,16 @@ pub struct ChatOptions {
 pub fn run(options: &ChatOptions) -> Result<(), String> {
     let mut book = Book::open(options.home.clone(), options.addr, &options.handle)?;
     let (link, syncing) = sign_in::enter(options.addr, &options.handle, options.register, &mut book)?;
-    let (events, heard) = channel();
-    let typed = events.clone();
+    // a line is read when the one before was taken
+    let (typed, lines) = bounded(0);
     thread::spawn(move || {
         for line in io::stdin().lock().lines() {
             // a line that is not UTF-8 cannot be sent
             let Ok(line) = line else { break };
-            if typed.send(Event::Typed(line)).is_err() {
+            if typed.send(line).is_err() {
                 return;
             }
         }
-        let _ = typed.send(Event::TypedAll);
     });
-    Conversation::new(options.addr, book, events).run(link, syncing, &heard)
+    Conversation::new(options.addr, book, lines).run(link, syncing)
 }

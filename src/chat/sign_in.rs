@@ -26,17 +26,15 @@ pub(super) enum Hello {
     Refused(v1::Refusal),
 }
 
-/// Says hello, with a sync right behind it if there is a cursor, and waits for the welcome.
-pub(super) fn hello(link: &mut Link, auth: Auth, book: &Book) -> io::Result<Hello> {
-    let page = &book.page;
-    let resumes = matches!(auth, Auth::Token(_)) && page.epoch > 0;
-    let (epoch, since) = if resumes { (page.epoch, page.version) } else { (0, 0) };
+/// Says hello, with a sync right behind it if there is a cursor, an epoch and a version, and waits for the welcome.
+pub(super) fn hello(link: &mut Link, auth: Auth, cursor: Option<(u32, u64)>) -> io::Result<Hello> {
+    let (epoch, since) = cursor.unwrap_or_default();
     let agent = concat!("ringdove-chat/", env!("CARGO_PKG_VERSION")).into();
     let device_name = "terminal".into();
     let hello =
         v1::Hello { auth: Some(auth), device_name, epoch, since, idle_ms: IDLE_MS, agent, ..Default::default() };
     let mut frames = vec![ask(HELLO_ID, 0, Request::Hello(hello))];
-    if resumes {
+    if cursor.is_some() {
         frames.push(ask(HELLO_ID + 1, 0, Request::Sync(v1::Sync { since, limit: 0 })));
     }
     link.write(&frames)?;
@@ -84,7 +82,7 @@ pub(super) fn enter(
     let words = |error: io::Error| format!("{address}: {error} (is a broker running? `ringdove serve` starts one)");
     let mut link = Link::connect(address).map_err(words)?;
     if !book.page.token.is_empty() {
-        match hello(&mut link, Auth::Token(book.page.token.clone()), book).map_err(words)? {
+        match hello(&mut link, Auth::Token(book.page.token.clone()), book.cursor()).map_err(words)? {
             Hello::Welcome(welcome) => {
                 welcomed(book, &welcome)?;
                 return Ok((link, true));
@@ -98,7 +96,7 @@ pub(super) fn enter(
     }
     let secret = password(&format!("password for {handle}: "))?;
     let password = || v1::Password { handle: handle.into(), secret: secret.clone(), ..v1::Password::default() };
-    let refusal = match hello(&mut link, Auth::Password(password()), book).map_err(words)? {
+    let refusal = match hello(&mut link, Auth::Password(password()), None).map_err(words)? {
         Hello::Welcome(welcome) => return welcomed(book, &welcome).map(|()| (link, false)),
         Hello::Refused(refusal) => refusal,
     };
@@ -108,7 +106,7 @@ pub(super) fn enter(
     if !register && !agreed(&format!("no such account, or not its password; make an account {handle}? [y/N] "))? {
         return Err(no(&refusal));
     }
-    match hello(&mut link, Auth::Register(password()), book).map_err(words)? {
+    match hello(&mut link, Auth::Register(password()), None).map_err(words)? {
         Hello::Welcome(welcome) => welcomed(book, &welcome).map(|()| (link, false)),
         Hello::Refused(refusal) if is(&refusal, Code::Exists) => {
             Err(format!("{handle} exists, and that is not its password"))

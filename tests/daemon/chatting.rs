@@ -1,6 +1,7 @@
 //! `ringdove chat`, as two people at two terminals use it.
 
 use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -37,16 +38,28 @@ impl Person {
 
     /// Waits for a line with these words.
     fn sees(&self, words: &str) -> String {
+        self.sees_all(words).remove(0)
+    }
+
+    /// Waits for a line with these words, and returns that one and all before it, the last one first.
+    fn sees_all(&self, words: &str) -> Vec<String> {
+        let mut lines = Vec::new();
         loop {
-            let line = self.screen.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("{words:?} never comes"));
-            if line.contains(words) {
-                return line;
+            let line =
+                self.screen.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("{words:?} never comes: {lines:?}"));
+            lines.insert(0, line);
+            if lines[0].contains(words) {
+                return lines;
             }
         }
     }
 
     fn leaves(mut self) {
         drop(self.keyboard.take());
+        self.has_left();
+    }
+
+    fn has_left(&mut self) {
         assert!(self.process.wait().unwrap().success());
     }
 }
@@ -89,7 +102,7 @@ fn two_people_talk() {
     bob.types("/group leave #256");
     ann.sees("* bob removed bob from #256");
     bob.types("/logout");
-    assert!(bob.process.wait().unwrap().success());
+    bob.has_left();
     ann.leaves();
     broker.stop();
 }
@@ -114,7 +127,7 @@ fn one_who_was_signed_out_comes_back_with_a_password() {
     broker.stop();
 }
 
-/// What is typed while the broker is down is sent when it is back, once.
+/// What is typed while the broker is down is sent when it is back, once; that it waits is said, and that it went.
 #[test]
 fn a_restart_of_the_broker_loses_nothing() {
     let folder = tempdir().unwrap();
@@ -129,12 +142,111 @@ fn a_restart_of_the_broker_loses_nothing() {
     broker.crash();
     ann.sees("the connection is lost");
     ann.types("two");
+    ann.sees("this line waits: it is sent when the broker is back");
     let broker = Broker::start(serve_at(&address, &data));
     ann.sees("connected again");
+    let line = ann.sees("-- sent: ");
+    assert!(line.ends_with(" you -> bob: two"), "{line}");
     let line = bob.sees("two");
     assert!(line.ends_with("u512: two"), "{line}");
     ann.types("three");
     assert!(bob.sees("u512: ").ends_with("three"), "two came once");
+    ann.leaves();
+    bob.leaves();
+    broker.stop();
+}
+
+/// A broker that reads its journal takes connections and says nothing: what is typed meanwhile is told that it waits, too.
+#[test]
+fn what_waits_is_said_of_every_line() {
+    let folder = tempdir().unwrap();
+    let home = folder.path().join("home");
+    let data = folder.path().join("data");
+    let broker = Broker::on(&data);
+    let address = broker.address.to_string();
+    let bob = Person::sits_down(&broker, &home, "bob");
+    let mut ann = Person::sits_down(&broker, &home, "ann");
+    ann.types("@bob zero");
+    bob.sees("zero");
+    broker.crash();
+    ann.sees("the connection is lost");
+    let mute = TcpListener::bind(&address).unwrap();
+    let connection = mute.accept().unwrap();
+    ann.types("one");
+    ann.sees("this line waits: it is sent");
+    ann.types("/group create picnic @bob");
+    ann.sees("this line waits: it is seen to");
+    ann.types("two");
+    ann.sees("this line waits: it is seen to");
+    drop((mute, connection));
+    let broker = Broker::start(serve_at(&address, &data));
+    ann.sees("connected again");
+    for sent in [" you -> bob: one", " * you made #256 (picnic), added bob to #256", " #256 you: two"] {
+        let line = ann.sees("-- sent: ");
+        assert!(line.ends_with(sent), "{line}");
+    }
+    for heard in ["u512: one", "* u512 made #256 (picnic), added you to #256", "#256 u512: two"] {
+        bob.sees(heard);
+    }
+    ann.types("three");
+    bob.sees("three");
+    bob.leaves();
+    ann.types("/quit");
+    assert_eq!(ann.screen.iter().find(|line| line.contains("sent: ")), None, "of what has not waited nothing is said");
+    ann.has_left();
+    broker.stop();
+}
+
+/// So many lines wait and no more: the others are left where they were typed, and come behind.
+#[test]
+fn lines_that_wait_have_a_bound() {
+    let folder = tempdir().unwrap();
+    let home = folder.path().join("home");
+    let data = folder.path().join("data");
+    let broker = Broker::on(&data);
+    let address = broker.address.to_string();
+    let bob = Person::sits_down(&broker, &home, "bob");
+    let mut ann = Person::sits_down(&broker, &home, "ann");
+    ann.types("@bob");
+    broker.crash();
+    ann.sees("the connection is lost");
+    (0..150).for_each(|nth| ann.types(&format!("line {nth}")));
+    ann.sees("this line waits");
+    let said = ann.sees_all("100 lines wait: no more are read until the broker is back");
+    assert_eq!(said.iter().filter(|line| line.contains("this line waits")).count(), 99);
+    let broker = Broker::start(serve_at(&address, &data));
+    let said = ann.sees_all("connected again");
+    assert!(!said.iter().any(|line| line.contains("waits")), "{said:?}");
+    for nth in 0..150 {
+        let line = bob.sees("line");
+        assert!(line.ends_with(&format!("u512: line {nth}")), "{line}");
+    }
+    ann.leaves();
+    bob.leaves();
+    broker.stop();
+}
+
+/// Whoever leaves meanwhile is told what is left, and the next start sends it.
+#[test]
+fn what_waits_at_the_end_is_sent_at_the_next_start() {
+    let folder = tempdir().unwrap();
+    let home = folder.path().join("home");
+    let data = folder.path().join("data");
+    let broker = Broker::on(&data);
+    let address = broker.address.to_string();
+    let bob = Person::sits_down(&broker, &home, "bob");
+    let mut ann = Person::sits_down(&broker, &home, "ann");
+    broker.crash();
+    ann.sees("the connection is lost");
+    ann.types("@bob one");
+    ann.types("/quit");
+    ann.sees("1 line waits: it is sent at the next start");
+    ann.has_left();
+    let broker = Broker::start(serve_at(&address, &data));
+    let ann = Person::sits_down(&broker, &home, "ann");
+    let line = ann.sees("-- sent: ");
+    assert!(line.ends_with(" you -> bob: one"), "{line}");
+    bob.sees("u512: one");
     ann.leaves();
     bob.leaves();
     broker.stop();

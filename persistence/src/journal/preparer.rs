@@ -10,7 +10,7 @@ use ringdove_core::ids::{Epoch, Position};
 use ringdove_core::rings::{Progress, Shutdown};
 
 use super::segments::Segments;
-use super::stage::{Durability, Fault, is_due};
+use super::stage::{Durability, Fault};
 use super::storage::{Storage, StorageFile};
 
 /// So many segments are ready beyond the one that is written.
@@ -37,7 +37,8 @@ pub struct Preparer<S: Storage> {
     keep: u64,
     /// What is below this position has left memory.
     forgotten: u64,
-    synced_at: Option<Instant>,
+    /// When the last sync began; at first, when this was made: recovery leaves nothing that is not on disk.
+    synced_at: Instant,
     failed_at: Option<Instant>,
     latched: bool,
 }
@@ -64,7 +65,7 @@ impl<S: Storage> Preparer<S> {
             sync_every,
             keep,
             forgotten: 0,
-            synced_at: None,
+            synced_at: Instant::now(),
             failed_at: None,
             latched: false,
         }
@@ -75,7 +76,7 @@ impl<S: Storage> Preparer<S> {
         let bytes = self.segments.bytes;
         let prepared = self.progress.prepared().0 / bytes;
         let wanted = self.progress.released().0 / bytes + 1 + AHEAD;
-        if prepared >= wanted || (self.failed_at.is_some() && !is_due(self.failed_at, RETRY)) {
+        if prepared >= wanted || self.failed_at.is_some_and(|at| at.elapsed() < RETRY) {
             return false;
         }
         match self.segments.prepare(prepared, self.epoch) {
@@ -127,10 +128,10 @@ impl<S: Storage> Preparer<S> {
             return;
         }
         let (from, to) = (self.progress.synced(), self.progress.released());
-        if to.0 - from.0 < SYNCED_AT_ONCE && !is_due(self.synced_at, self.sync_every) {
+        if to.0 - from.0 < SYNCED_AT_ONCE && self.synced_at.elapsed() < self.sync_every {
             return;
         }
-        self.synced_at = Some(Instant::now());
+        self.synced_at = Instant::now();
         if from == to {
             return;
         }

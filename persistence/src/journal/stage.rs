@@ -2,7 +2,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
 
 use ringdove_core::agent::Agent;
 use ringdove_core::ids::Position;
@@ -352,9 +351,4 @@ impl<S: Storage> Writer<S> {
         }
         Ok(())
     }
-}
-
-/// How long ago something was, for the preparer's pace.
-pub(super) fn is_due(since: Option<Instant>, every: std::time::Duration) -> bool {
-    since.is_none_or(|since| since.elapsed() >= every)
 }

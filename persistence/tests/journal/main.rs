@@ -1,5 +1,6 @@
 //! The journal, held to what it promises: on a storage that crashes, on one that fails, and on real files.
 
+mod background;
 mod bench;
 mod crashes;
 mod crashing;
