@@ -30,7 +30,6 @@ mod signing;
 mod stage;
 mod state;
 mod tables;
-mod trains;
 mod users;
 
 pub use decide::Limits;

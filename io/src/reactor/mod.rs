@@ -18,7 +18,6 @@ mod runs;
 mod shutting_down;
 mod sign_in;
 mod timing;
-mod trains;
 mod writing;
 
 use std::collections::{HashMap, VecDeque};
@@ -56,7 +55,6 @@ use output::Output;
 use publishing::Inlet;
 use renewing::Renewal;
 use shutting_down::Phase;
-use trains::Train;
 
 const WAKER: Token = Token(usize::MAX);
 const LISTENER: Token = Token(usize::MAX - 1);
@@ -175,7 +173,6 @@ pub(crate) struct Edge {
     phase: Phase,
     buffer: Vec<u8>,
     content: Vec<u8>,
-    train: Train,
 }
 
 impl Reactor {
@@ -217,7 +214,6 @@ impl Reactor {
             phase: Phase::Running,
             buffer,
             content: Vec::new(),
-            train: Train::default(),
             config,
         };
         Ok(Self {

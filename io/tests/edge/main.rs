@@ -14,5 +14,4 @@ mod renewing;
 mod runs;
 mod sign_in;
 mod signals;
-mod trains;
 mod vouching;
