@@ -7,6 +7,18 @@ use bench::Bench;
 use deeds::{PEOPLE, deed, put};
 use proptest::prelude::*;
 use ringdove_core::engine::Limits;
+use ringdove_core::ids::ConnectionId;
+use ringdove_core::rings::{Answer, AnswerBody};
+use ringdove_core::wire::Refusal;
+
+/// Who was refused what, and why.
+fn refusals(answers: &[Answer]) -> Vec<(ConnectionId, u32, Refusal)> {
+    let refusal = |answer: &Answer| match answer.body {
+        AnswerBody::Refused(refusal) => Some((answer.connection, answer.request, refusal)),
+        _ => None,
+    };
+    answers.iter().filter_map(refusal).collect()
+}
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
@@ -28,14 +40,20 @@ proptest! {
         }
         let mut told = Vec::new();
         let mut told_one_by_one = Vec::new();
+        let mut refused = Vec::new();
+        let mut refused_one_by_one = Vec::new();
         for (nth, chunk) in deeds.chunks(at_once).enumerate() {
             for (within, deed) in chunk.iter().enumerate() {
                 let request = (1 + nth * at_once + within) as u32;
                 put(&mut bench, request, deed);
                 put(&mut one_by_one, request, deed);
-                told_one_by_one.extend(one_by_one.run().told);
+                let seen = one_by_one.run();
+                told_one_by_one.extend(seen.told);
+                refused_one_by_one.extend(refusals(&seen.answers));
             }
-            told.extend(bench.run().told);
+            let seen = bench.run();
+            told.extend(seen.told);
+            refused.extend(refusals(&seen.answers));
         }
         let live = bench.engine.state().digest();
         prop_assert_eq!(bench.replayed().digest(), live);
@@ -43,5 +61,7 @@ proptest! {
         // how many commands a turn took changes nothing at all
         prop_assert_eq!(one_by_one.engine.state().digest(), live);
         prop_assert_eq!(told, told_one_by_one);
+        prop_assert_eq!(refused, refused_one_by_one);
+        prop_assert_eq!(bench.records, one_by_one.records);
     }
 }

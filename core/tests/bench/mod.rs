@@ -63,7 +63,8 @@ impl Bench {
             commit_space: Arc::new(SpaceSignal::new(bell())),
             shutdown: Arc::new(Shutdown::new()),
         };
-        let start = Start { cursor: Cursor::new(Position(0), SEGMENT), epoch: Epoch(1), time: Time(0) };
+        // the next segment is not far
+        let start = Start { cursor: Cursor::new(Position(SEGMENT - 6_000), SEGMENT), epoch: Epoch(1), time: Time(0) };
         let engine = Engine::new(state, limits, start, batch, ties);
         Self {
             engine,
