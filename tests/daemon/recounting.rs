@@ -23,17 +23,20 @@ fn sign_out(client: &mut Client, bye: v1::Bye) {
     while client.frame().is_some() {}
 }
 
-/// Comes and goes in every way that there is, until it is told to stop; some stay. Returns whoever is still there.
+/// The ways in which people come and go.
+const WAYS: usize = 6;
+
+/// Comes and goes in every way that there is, each at least once, until it is told to stop; some stay. Returns whoever is still there.
 fn come_and_go(address: SocketAddr, name: usize, stop: &AtomicBool) -> Vec<Client> {
     let mut stay = Vec::new();
     for turn in 0.. {
-        if stop.load(Ordering::Relaxed) {
+        if turn >= WAYS && stop.load(Ordering::Relaxed) {
             break;
         }
-        let handle = format!("{}-{name}-{turn}", if turn % 6 == 5 { STAYS } else { "goes" });
+        let handle = format!("{}-{name}-{turn}", if turn % WAYS == WAYS - 1 { STAYS } else { "goes" });
         let mut client = Client::register(address, &handle);
         let again = |client: &Client| Client::resume(address, &client.identity(), None);
-        match turn % 6 {
+        match turn % WAYS {
             0 => drop(client),
             1 => sign_out(&mut client, v1::Bye::default()),
             // replaces its own connection
