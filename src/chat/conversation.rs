@@ -66,6 +66,8 @@ pub(super) struct Conversation {
     /// The first sync of a connection tells what was missed.
     missed: Option<u64>,
     current: Option<Chat>,
+    /// The key of the send that makes a group, if no chat was named since: text is for that group.
+    making: Option<u64>,
     held: Held,
     /// Sends with keys up to this one were typed before the present connection.
     late: u64,
@@ -83,6 +85,7 @@ impl Conversation {
     /// One that types `lines`, until their sender is gone.
     pub(super) fn new(address: SocketAddr, book: Book, lines: Receiver<String>) -> Self {
         let (events, heard) = bounded(HEARD);
+        let making = book.page.unanswered.last().filter(|send| makes_group(send)).map(|send| send.key);
         Self {
             address,
             lines,
@@ -95,6 +98,7 @@ impl Conversation {
             syncing: false,
             missed: None,
             current: None,
+            making,
             held: Held::default(),
             late: 0,
             acked: book.page.version,
@@ -317,29 +321,35 @@ impl Conversation {
         Ok(Next::On)
     }
 
-    /// A group command may need a number that an answer tells. A text that names no chat is for the group that is being made.
+    /// A group command may need a number that an answer tells, and so does text for a group that is being made.
     fn waits_for_answers(&self, line: &str) -> bool {
-        let unanswered = &self.book.page.unanswered;
-        let makes_group = |send: &v1::Send| send.group_change.as_ref().is_some_and(|change| change.create);
-        (line.starts_with("/group") && !unanswered.is_empty())
-            || (matches!(understand(line), Typed::Say(None, _)) && unanswered.iter().any(makes_group))
+        (line.starts_with("/group") && !self.book.page.unanswered.is_empty())
+            || (self.making.is_some() && matches!(understand(line), Typed::Say(None, _)))
+    }
+
+    /// What is typed from now on is for this chat, or for nobody.
+    fn turn(&mut self, chat: Option<Chat>) {
+        (self.current, self.making) = (chat, None);
     }
 
     fn typed(&mut self, line: &str) -> Result<Next, String> {
         match understand(line) {
             Typed::Nothing => {}
             Typed::Say(chat, text) => {
-                if let Some(chat) = chat {
-                    self.current = Some(chat);
+                if chat.is_some() {
+                    self.turn(chat);
                 }
                 match self.current.clone() {
                     Some(chat) => self.say(v1::Send { to: Some(address(chat)), text, ..v1::Send::default() })?,
                     None => say!("-- to whom? begin with @handle, or see /help"),
                 }
             }
-            Typed::Turn(chat) => self.current = Some(chat),
+            Typed::Turn(chat) => self.turn(Some(chat)),
             Typed::Create(name, people) => {
+                // what follows is meant for the new group, and for nobody else if there will be none
+                self.turn(None);
                 self.change(None, v1::GroupChange { create: true, name: Some(name), ..Default::default() }, &people)?;
+                self.making = self.book.page.unanswered.last().map(|send| send.key);
             }
             Typed::Add(group, people) => self.change(Some(group), v1::GroupChange::default(), &people)?,
             Typed::Remove(group, people) => {
@@ -462,7 +472,9 @@ impl Conversation {
         }
         if let (None, Some(v1::entry::To::Group(group))) = (&send.to, &entry.to) {
             say!("-- the group is #{group}");
-            self.current = Some(Chat::Group(*group));
+            if self.making.take_if(|making| *making == key).is_some() {
+                self.current = Some(Chat::Group(*group));
+            }
         }
         // what one has typed stands on the terminal already; what was said to wait went now
         if key <= self.late && entry.version == page.version + 1 {
@@ -490,6 +502,7 @@ impl Conversation {
             return Ok(());
         }
         say!("-- not sent: {}", no(refusal));
+        self.making.take_if(|making| *making == key);
         self.book.page.unanswered.retain(|send| send.key != key);
         self.book.save()?;
         self.send_next();
@@ -572,6 +585,10 @@ fn sent(send: v1::Send, answer: &v1::Entry) -> v1::Entry {
         Some(To::Handle(_)) | None => answer.to,
     };
     v1::Entry { to, text: send.text, group_change: send.group_change, ..answer.clone() }
+}
+
+fn makes_group(send: &v1::Send) -> bool {
+    send.group_change.as_ref().is_some_and(|change| change.create)
 }
 
 fn address(chat: Chat) -> To {

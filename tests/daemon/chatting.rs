@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 
-use tempfile::tempdir;
+use tempfile::{TempDir, tempdir};
 
 use crate::broker::{Broker, PATIENCE, ringdove, serve, serve_at};
 use crate::operators::asked;
@@ -61,6 +61,29 @@ impl Person {
 
     fn has_left(&mut self) {
         assert!(self.process.wait().unwrap().success());
+    }
+}
+
+/// Where people meet: the same address and folders, whatever becomes of the broker.
+struct Table {
+    folder: TempDir,
+    address: String,
+}
+
+impl Table {
+    fn laid() -> (Self, Broker) {
+        let folder = tempdir().unwrap();
+        let broker = Broker::on(&folder.path().join("data"));
+        let address = broker.address.to_string();
+        (Self { folder, address }, broker)
+    }
+
+    fn seats(&self, broker: &Broker, handle: &str) -> Person {
+        Person::sits_down(broker, &self.folder.path().join("home"), handle)
+    }
+
+    fn broker_again(&self) -> Broker {
+        Broker::start(serve_at(&self.address, &self.folder.path().join("data")))
     }
 }
 
@@ -130,20 +153,15 @@ fn one_who_was_signed_out_comes_back_with_a_password() {
 /// What is typed while the broker is down is sent when it is back, once; that it waits is said, and that it went.
 #[test]
 fn a_restart_of_the_broker_loses_nothing() {
-    let folder = tempdir().unwrap();
-    let home = folder.path().join("home");
-    let data = folder.path().join("data");
-    let broker = Broker::on(&data);
-    let address = broker.address.to_string();
-    let bob = Person::sits_down(&broker, &home, "bob");
-    let mut ann = Person::sits_down(&broker, &home, "ann");
+    let (table, broker) = Table::laid();
+    let [bob, mut ann] = ["bob", "ann"].map(|handle| table.seats(&broker, handle));
     ann.types("@bob one");
     bob.sees("one");
     broker.crash();
     ann.sees("the connection is lost");
     ann.types("two");
     ann.sees("this line waits: it is sent when the broker is back");
-    let broker = Broker::start(serve_at(&address, &data));
+    let broker = table.broker_again();
     ann.sees("connected again");
     let line = ann.sees("-- sent: ");
     assert!(line.ends_with(" you -> bob: two"), "{line}");
@@ -159,18 +177,13 @@ fn a_restart_of_the_broker_loses_nothing() {
 /// A broker that reads its journal takes connections and says nothing: what is typed meanwhile is told that it waits, too.
 #[test]
 fn what_waits_is_said_of_every_line() {
-    let folder = tempdir().unwrap();
-    let home = folder.path().join("home");
-    let data = folder.path().join("data");
-    let broker = Broker::on(&data);
-    let address = broker.address.to_string();
-    let bob = Person::sits_down(&broker, &home, "bob");
-    let mut ann = Person::sits_down(&broker, &home, "ann");
+    let (table, broker) = Table::laid();
+    let [bob, mut ann] = ["bob", "ann"].map(|handle| table.seats(&broker, handle));
     ann.types("@bob zero");
     bob.sees("zero");
     broker.crash();
     ann.sees("the connection is lost");
-    let mute = TcpListener::bind(&address).unwrap();
+    let mute = TcpListener::bind(&table.address).unwrap();
     let connection = mute.accept().unwrap();
     ann.types("one");
     ann.sees("this line waits: it is sent");
@@ -179,7 +192,7 @@ fn what_waits_is_said_of_every_line() {
     ann.types("two");
     ann.sees("this line waits: it is seen to");
     drop((mute, connection));
-    let broker = Broker::start(serve_at(&address, &data));
+    let broker = table.broker_again();
     ann.sees("connected again");
     for sent in [" you -> bob: one", " * you made #256 (picnic), added bob to #256", " #256 you: two"] {
         let line = ann.sees("-- sent: ");
@@ -197,16 +210,47 @@ fn what_waits_is_said_of_every_line() {
     broker.stop();
 }
 
+/// Text behind a group that is being made is for that group alone: not for the chat before, if the group is refused; and whoever names another chat
+/// meanwhile writes there.
+#[test]
+fn what_is_meant_for_a_group_is_told_to_nobody_else() {
+    let (table, broker) = Table::laid();
+    let [bob, mut ann] = ["bob", "ann"].map(|handle| table.seats(&broker, handle));
+    ann.types("@bob zero");
+    bob.sees("zero");
+    broker.crash();
+    ann.sees("the connection is lost");
+    ann.types("/group create nobody u7");
+    ann.types("not for bob");
+    ann.types("/group create stranger @carl");
+    ann.types("not for bob either");
+    ann.types("/group create picnic @bob");
+    ann.types("@bob for bob");
+    ann.types("and this");
+    ann.types("/group create feast @bob");
+    ann.types("for the feast");
+    let broker = table.broker_again();
+    for said in
+        ["not sent: ", "to whom?", "carl's number is not known yet", "to whom?", "the group is #", "the group is #"]
+    {
+        ann.sees(said);
+    }
+    for heard in
+        ["made #256 (picnic)", "u512: for bob", "u512: and this", "made #512 (feast)", "#512 u512: for the feast"]
+    {
+        let said = bob.sees_all(heard);
+        assert!(!said.iter().any(|line| line.contains("not for bob")), "{said:?}");
+    }
+    ann.leaves();
+    bob.leaves();
+    broker.stop();
+}
+
 /// So many lines wait and no more: the others are left where they were typed, and come behind.
 #[test]
 fn lines_that_wait_have_a_bound() {
-    let folder = tempdir().unwrap();
-    let home = folder.path().join("home");
-    let data = folder.path().join("data");
-    let broker = Broker::on(&data);
-    let address = broker.address.to_string();
-    let bob = Person::sits_down(&broker, &home, "bob");
-    let mut ann = Person::sits_down(&broker, &home, "ann");
+    let (table, broker) = Table::laid();
+    let [bob, mut ann] = ["bob", "ann"].map(|handle| table.seats(&broker, handle));
     ann.types("@bob");
     broker.crash();
     ann.sees("the connection is lost");
@@ -214,7 +258,7 @@ fn lines_that_wait_have_a_bound() {
     ann.sees("this line waits");
     let said = ann.sees_all("100 lines wait: no more are read until the broker is back");
     assert_eq!(said.iter().filter(|line| line.contains("this line waits")).count(), 99);
-    let broker = Broker::start(serve_at(&address, &data));
+    let broker = table.broker_again();
     let said = ann.sees_all("connected again");
     assert!(!said.iter().any(|line| line.contains("waits")), "{said:?}");
     for nth in 0..150 {
@@ -229,21 +273,16 @@ fn lines_that_wait_have_a_bound() {
 /// Whoever leaves meanwhile is told what is left, and the next start sends it.
 #[test]
 fn what_waits_at_the_end_is_sent_at_the_next_start() {
-    let folder = tempdir().unwrap();
-    let home = folder.path().join("home");
-    let data = folder.path().join("data");
-    let broker = Broker::on(&data);
-    let address = broker.address.to_string();
-    let bob = Person::sits_down(&broker, &home, "bob");
-    let mut ann = Person::sits_down(&broker, &home, "ann");
+    let (table, broker) = Table::laid();
+    let [bob, mut ann] = ["bob", "ann"].map(|handle| table.seats(&broker, handle));
     broker.crash();
     ann.sees("the connection is lost");
     ann.types("@bob one");
     ann.types("/quit");
     ann.sees("1 line waits: it is sent at the next start");
     ann.has_left();
-    let broker = Broker::start(serve_at(&address, &data));
-    let ann = Person::sits_down(&broker, &home, "ann");
+    let broker = table.broker_again();
+    let ann = table.seats(&broker, "ann");
     let line = ann.sees("-- sent: ");
     assert!(line.ends_with(" you -> bob: one"), "{line}");
     bob.sees("u512: one");
