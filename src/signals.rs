@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
+use signal_hook::low_level::signal_name;
 
 use crate::compose::Stop;
 
@@ -23,11 +24,11 @@ pub fn watch(stop: Stop) -> std::io::Result<()> {
         let mut asked = false;
         for signal in signals.forever() {
             if asked {
-                tracing::warn!("a second signal: ending at once");
+                tracing::warn!(signal = signal_name(signal), "a second signal: ending at once");
                 std::process::exit(128 + signal);
             }
             asked = true;
-            tracing::info!("draining; a second signal ends at once");
+            tracing::info!(signal = signal_name(signal), "draining; a second signal ends at once");
             stop.ask();
             thread::spawn(|| {
                 thread::sleep(PATIENCE);
