@@ -344,10 +344,11 @@ fn two_cores_are_there_for_systems_in_turns() {
             assert!(out.join(file.as_str().unwrap()).is_file(), "{file}");
         }
     }
-    // some nanoseconds at least; a machine that is busy with other tests may make it milliseconds, or leave no time for one of them
+    // some nanoseconds to some microseconds; a machine that is busy with other tests may make it milliseconds once, or leave no time for one of them
     let distances = runs.iter().flat_map(|run| [&run["distance"]["before_ns"], &run["distance"]["after_ns"]]);
     let distances: Vec<_> = distances.filter_map(Value::as_f64).collect();
-    assert!(!distances.is_empty() && distances.iter().all(|ns| *ns >= 1.0), "{distances:?}");
+    let least = distances.iter().copied().reduce(f64::min);
+    assert!(least.is_some_and(|ns| (1.0..100_000.0).contains(&ns)), "{distances:?}");
     for system in all[0]["systems"].as_array().unwrap() {
         assert!(!system["settings"].as_array().unwrap().is_empty(), "{system}");
     }
