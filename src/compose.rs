@@ -33,14 +33,14 @@ use crate::projecting::Projecting;
 use crate::terminal::{progress_bar, tell};
 use crate::threads::{Crew, Idle, Sleeper, start};
 
-/// Commands that wait for the engine at most.
-const INBOUND_SLOTS: usize = 1024;
+/// Commands that wait for the engine at most: about what a reactor reads in a turn. What is not needed is memory that leaves the processor's cache.
+const INBOUND_SLOTS: usize = 256;
 /// Bytes of bodies above 4 KiB that wait for the engine at most.
 const INBOUND_LARGE_BYTES: usize = 32 << 20;
-/// Slots between the engine, the journal and the reactors.
-const COMMIT_SLOTS: usize = 1024;
+/// Slots between the engine, the journal and the reactors: what shares a sync of a slow disk, and no more, for the same reason.
+const COMMIT_SLOTS: usize = 512;
 /// Commands that the engine decides in a turn.
-const BATCH: u64 = 512;
+const BATCH: u64 = 256;
 /// Pages that wait for the page reader at most.
 const PAGES: usize = 1024;
 

@@ -281,3 +281,88 @@ fn a_large_body_goes_through_and_its_bytes_come_back() {
     assert_eq!(bench.run().told, [(2, 1, false, long)]);
     assert!(budget.take(1 << 20), "all bytes came back");
 }
+
+/// Messages to one user that came right behind each other, with keys from 1 on.
+fn messages(texts: &[&str]) -> Vec<(u64, Vec<u8>)> {
+    (1..).zip(texts).map(|(key, said)| (key, text(said))).collect()
+}
+
+#[test]
+fn a_train_reaches_all_devices_of_both() {
+    let mut bench = Bench::new(Limits::default(), 512, 64);
+    let (alice, bob) = (bench.register(1, "alice"), bench.register(2, "bob"));
+    for (connection, user) in [(3, alice), (4, bob)] {
+        let sign_in = SignIn { user, credential: 1, token: [connection as u8; 32], ..SignIn::default() };
+        bench.ask(connection, Command::SignIn(Box::new(sign_in)), b"");
+    }
+    bench.ask(2, send(1, alice), &text("first"));
+    bench.put_train(1, 10, bob, &messages(&["a", "b"]));
+    let seen = bench.run();
+    let told: Vec<_> = seen.told.iter().map(|(key, version, own, _)| (*key, *version, *own)).collect();
+    let meant = [2, 3].map(|version| [(3, version, true), (2, version, false), (4, version, false)]);
+    assert_eq!((told, seen.together), (meant.concat(), vec![2]));
+}
+
+#[test]
+fn a_train_is_told_and_answered_as_its_messages_would_be() {
+    let mut bench = Bench::new(Limits::default(), 512, 64);
+    let (_alice, bob) = (bench.register(1, "alice"), bench.register(2, "bob"));
+    let before = bench.records.len();
+    bench.put_train(1, 10, bob, &messages(&["one", "two", "three"]));
+    let seen = bench.run();
+    assert_eq!(seen.told, [(2, 1, false, text("one")), (2, 2, false, text("two")), (2, 3, false, text("three"))]);
+    let answers: Vec<_> = seen.sent.iter().map(|(_, id, sent)| (*id, sent.version, sent.ordinal)).collect();
+    assert_eq!((answers, seen.together), (vec![(10, 1, 1), (11, 2, 2), (12, 3, 3)], vec![3]));
+    let positions: Vec<_> = bench.records[before..].iter().map(|(head, _)| head.position.on_wire()).collect();
+    assert_eq!(positions, seen.sent.iter().map(|(_, _, sent)| sent.position).collect::<Vec<_>>());
+    // the same again: nobody is told twice, and all get their first answers
+    bench.put_train(1, 20, bob, &messages(&["one", "two", "three"]));
+    let again = bench.run();
+    assert!(again.told.is_empty() && bench.records.len() == before + 3);
+    let sent = |seen: &[(ConnectionId, u32, _)]| seen.iter().map(|(_, _, sent)| *sent).collect::<Vec<_>>();
+    assert_eq!(sent(&again.sent), sent(&seen.sent));
+    // whoever is not there is told of nothing, and has it in the inbox
+    bench.put(2, 0, Command::Closed, b"");
+    bench.put_train(1, 30, bob, &[(4, text("four")), (5, text("five"))]);
+    let seen = bench.run();
+    assert_eq!((seen.told.len(), seen.together), (0, vec![2]));
+    assert_eq!(bench.engine.state().digest(), bench.replayed().digest());
+}
+
+#[test]
+fn a_train_that_is_not_simple_goes_message_by_message() {
+    let mut bench = Bench::new(Limits::default(), 512, 64);
+    let (alice, bob) = (bench.register(1, "alice"), bench.register(2, "bob"));
+    let three = messages(&["one", "two", "three"]);
+    // to nobody: each is refused
+    bench.put_train(1, 10, UserId::nth(99), &three);
+    let refused: Vec<_> =
+        bench.run().answers.into_iter().map(|answer| (answer.request, refusal(answer.body))).collect();
+    assert_eq!(refused, [10, 11, 12].map(|id| (id, Code::NotFound)));
+    // one of the keys was used before
+    bench.ask(1, send(2, bob), &text("two"));
+    bench.put_train(1, 20, bob, &three);
+    let seen = bench.run();
+    assert_eq!(seen.told, [(2, 2, false, text("one")), (2, 3, false, text("three"))]);
+    assert_eq!(seen.together, [1, 1, 1]);
+    // to oneself
+    bench.put_train(1, 30, alice, &[(0, text("note")), (0, text("note"))]);
+    assert_eq!(bench.run().together, [1, 1]);
+    assert_eq!(bench.engine.state().digest(), bench.replayed().digest());
+}
+
+#[test]
+fn a_train_for_which_the_journal_has_no_room_goes_as_far_as_there_is() {
+    let mut bench = Bench::new(Limits::default(), 512, 64);
+    bench.register(1, "alice");
+    let bob = bench.register(2, "bob");
+    let at = bench.records.last().map(|(head, body)| head.position.0 + body.len() as u64).expect("an account");
+    // what is kept back, and two short records
+    bench.progress.prepare(Position(at + (1 << 20) + 260), false);
+    bench.put_train(1, 10, bob, &messages(&["one", "two", "three", "four"]));
+    let seen = bench.run();
+    assert_eq!(seen.told, [(2, 1, false, text("one")), (2, 2, false, text("two"))]);
+    let refused: Vec<_> =
+        seen.answers[2..].iter().map(|answer| (answer.request, refusal(answer.body.clone()))).collect();
+    assert_eq!(refused, [(12, Code::Busy), (13, Code::Busy)]);
+}

@@ -4,7 +4,7 @@ mod bench;
 mod deeds;
 
 use bench::Bench;
-use deeds::{PEOPLE, deed, put};
+use deeds::{PEOPLE, deed, put, put_alone};
 use proptest::prelude::*;
 use ringdove_core::engine::Limits;
 use ringdove_core::ids::ConnectionId;
@@ -40,27 +40,33 @@ proptest! {
         }
         let mut told = Vec::new();
         let mut told_one_by_one = Vec::new();
+        let mut answered = Vec::new();
+        let mut answered_one_by_one = Vec::new();
         let mut refused = Vec::new();
         let mut refused_one_by_one = Vec::new();
         for (nth, chunk) in deeds.chunks(at_once).enumerate() {
             for (within, deed) in chunk.iter().enumerate() {
-                let request = (1 + nth * at_once + within) as u32;
+                // a train has a request for each of its messages
+                let request = (1 + 8 * (nth * at_once + within)) as u32;
                 put(&mut bench, request, deed);
-                put(&mut one_by_one, request, deed);
+                put_alone(&mut one_by_one, request, deed);
                 let seen = one_by_one.run();
                 told_one_by_one.extend(seen.told);
+                answered_one_by_one.extend(seen.sent);
                 refused_one_by_one.extend(refusals(&seen.answers));
             }
             let seen = bench.run();
             told.extend(seen.told);
+            answered.extend(seen.sent);
             refused.extend(refusals(&seen.answers));
         }
         let live = bench.engine.state().digest();
         prop_assert_eq!(bench.replayed().digest(), live);
         prop_assert_eq!(bench.replayed().sessions(), bench.engine.state().sessions());
-        // how many commands a turn took changes nothing at all
+        // how many commands a turn took changes nothing at all, nor whether messages came as a train
         prop_assert_eq!(one_by_one.engine.state().digest(), live);
         prop_assert_eq!(told, told_one_by_one);
+        prop_assert_eq!(answered, answered_one_by_one);
         prop_assert_eq!(refused, refused_one_by_one);
         prop_assert_eq!(bench.records, one_by_one.records);
     }

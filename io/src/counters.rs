@@ -49,7 +49,7 @@ counters! {
     Writes => "writes",
     /// System calls that read.
     Reads => "reads",
-    /// Commands published to the inbound ring.
+    /// Commands published to the inbound ring; sends that go together are one.
     Commands => "commands",
     /// Times that the inbound ring was full.
     RingFull => "inbound_ring_full",

@@ -21,6 +21,10 @@ static ALLOCATOR: counting::Counting = counting::Counting;
 const KEYS: u64 = 1_024;
 /// Rounds before anything is measured, with the longest texts, so that every buffer is as large as it will have to be.
 const WARM_UP: u64 = 100;
+/// A burst of texts of so many bytes is a train, and as large as one may be.
+const IN_TRAIN: usize = 92;
+/// Trains before anything is measured: each slot of the rings has held some.
+const TRAINS: u64 = 1_100;
 /// Rounds that are measured.
 const MEASURED: u64 = 300;
 /// Messages in one write.
@@ -102,6 +106,8 @@ fn a_message_crosses_without_an_allocation() {
         (0..KEYS / BURST).for_each(|_| people.talk(from, (from + 1) % 4, BURST, &long));
     }
     (0..WARM_UP).for_each(|_| people.round(&long));
+    (0..TRAINS).for_each(|_| people.talk(0, 1, BURST, &long[..IN_TRAIN]));
+    (0..WARM_UP).for_each(|_| people.round(&long[..IN_TRAIN]));
     let grown = counting::count();
     assert!(grown > 0, "sign-in allocates: else nothing is counted");
 

@@ -2,6 +2,7 @@
 
 use smallvec::{SmallVec, smallvec};
 
+use super::chats::Chat;
 use super::contact_rules::may_write;
 use super::event::Event;
 use super::groups;
@@ -9,7 +10,7 @@ use super::keys::{Known, Sent};
 use super::state::{State, fingerprint};
 use super::users::{self, Device, Standing, User};
 use crate::ids::{DeviceId, GroupId, Key, Time, UserId};
-use crate::rings::{Imported, Made, Register, SignIn, To, Vouched};
+use crate::rings::{Imported, Made, Register, SignIn, To, TrainSend, Vouched};
 use crate::wire::log::{AccountRegistered, DeviceAdded, DeviceRemoved, Reason, SessionClosed};
 use crate::wire::names;
 use crate::wire::record::LogEntry;
@@ -99,6 +100,21 @@ pub(super) fn send<'a>(
         content,
         previous: chat.last.0,
     })))
+}
+
+/// The conversation that a train goes on with, if each of its messages happens whatever the others say: the recipient, who is somebody else, takes
+/// them, each wants an answer, and each key is above all that the device has used, or none. `None`: each has to be decided alone.
+pub(super) fn train(state: &State, limits: &Limits, asker: Asker, to: UserId, sends: &[TrainSend]) -> Option<Chat> {
+    let device = state.device(asker.user, asker.device)?;
+    let mut highest = device.keys.highest();
+    for send in sends {
+        if send.request == 0 || (send.key.0 != 0 && send.key <= highest) {
+            return None;
+        }
+        highest = highest.max(send.key);
+    }
+    let is_plain = to != asker.user && state.account(to).is_some() && may_write(state, limits, asker.user, to).is_ok();
+    is_plain.then(|| state.chats.get(asker.user, to))
 }
 
 /// Who is meant, and the content that is left of the body.

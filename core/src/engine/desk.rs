@@ -1,5 +1,5 @@
-//! The desk: what a command needs, and who sees to it. Signing in and out is in `signing`, lists are in `lists`, what operators ask
-//! is in `operating`.
+//! The desk: what a command needs, and who sees to it. Signing in and out is in `signing`, lists are in `lists`, messages that came together
+//! are in `trains`, what operators ask is in `operating`.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -20,6 +20,20 @@ use crate::wire::{Code, Refusal};
 
 /// A device's cursor is journaled at most once in so many milliseconds.
 const CURSOR_MS: u64 = 10_000;
+
+/// A request, and where its answer goes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked {
+    pub(super) connection: ConnectionId,
+    /// The id of the client's frame; 0: no answer wanted.
+    pub(super) request: u32,
+}
+
+impl InboundSlot {
+    fn asked(&self) -> Asked {
+        Asked { connection: self.connection, request: self.request }
+    }
+}
 
 /// Everything that a command needs.
 pub(super) struct Desk {
@@ -109,6 +123,7 @@ impl Desk {
             }
             Command::Nothing
             | Command::Send { .. }
+            | Command::Train { .. }
             | Command::ChangeGroup { .. }
             | Command::ChangeContact { .. }
             | Command::ChangeProfile { .. }
@@ -126,15 +141,19 @@ impl Desk {
             self.acknowledge(slot.connection, asker, slot.ack);
         }
         match slot.command {
-            Command::Send { key, to } => self.send(slot, asker, key, to, body),
+            Command::Send { key, to } => self.send(slot.asked(), asker, key, to, body),
+            Command::Train { to } => {
+                self.train(slot, asker, to, body);
+                Ok(())
+            }
             Command::ChangeGroup { key, group } => {
                 let decided = decide::change_group(&self.state, &self.limits, asker, key, group, body)?;
-                self.entry(slot, asker, &decided, None)
+                self.entry(slot.asked(), asker, &decided, None)
             }
             Command::ChangeContact { key, to } => self.change_contact(slot, asker, key, to, body),
             Command::ChangeProfile { key } => {
                 let decided = decide::change_profile(&self.state, asker, key, body)?;
-                self.entry(slot, asker, &decided, None)
+                self.entry(slot.asked(), asker, &decided, None)
             }
             Command::ChoosePresence { state } => self.choose_presence(slot, asker, state),
             Command::Get(ref get) => self.list(slot, asker, get),
@@ -149,10 +168,10 @@ impl Desk {
         }
     }
 
-    fn send(&mut self, slot: &InboundSlot, asker: Asker, key: Key, to: To, body: &[u8]) -> Result<(), Refusal> {
+    pub(super) fn send(&mut self, asked: Asked, asker: Asker, key: Key, to: To, body: &[u8]) -> Result<(), Refusal> {
         let decided = decide::send(&self.state, &self.limits, asker, key, to, body)?;
         let named = self.named(to, body);
-        self.entry(slot, asker, &decided, named)
+        self.entry(asked, asker, &decided, named)
     }
 
     /// The number of a recipient of whom the sender knew only the handle.
@@ -171,7 +190,7 @@ impl Desk {
     ) -> Result<(), Refusal> {
         let decided = contact_rules::change_contact(&self.state, &self.limits, (asker, key), to, body, self.clock)?;
         let named = self.named(to, body);
-        self.entry(slot, asker, &decided, named)?;
+        self.entry(slot.asked(), asker, &decided, named)?;
         if let Decided::Happens(Event::ContactChanged(LogEntry { user, .. }, act)) = decided {
             self.introduce(asker.user, UserId(user), act);
         }
@@ -213,7 +232,7 @@ impl Desk {
     /// An entry happens, or a retry gets the first answer.
     fn entry(
         &mut self,
-        slot: &InboundSlot,
+        asked: Asked,
         asker: Asker,
         decided: &Decided<'_>,
         named: Option<UserId>,
@@ -221,8 +240,8 @@ impl Desk {
         let event = match decided {
             Decided::Happens(event) => event,
             Decided::Again(sent) => {
-                self.answer(
-                    slot,
+                self.say(
+                    asked,
                     AnswerBody::Entry {
                         version: sent.version,
                         ordinal: sent.ordinal,
@@ -238,8 +257,8 @@ impl Desk {
         debug_assert!(asker.user != UserId(0));
         let made = self.state.next_group();
         // a send without an id comes back as news, so that the sender's versions have no hole
-        let answered = (slot.request != 0).then_some(slot.connection);
-        let (connection, request) = (slot.connection, slot.request);
+        let Asked { connection, request } = asked;
+        let answered = (request != 0).then_some(connection);
         let act = Act { events: std::slice::from_ref(event), time: self.clock, room: Room::Ordinary, answered };
         self.publisher.record(&mut self.state, &self.sessions, act, |published| {
             answered.map(|_| entry_answer(connection, request, published, named, published.group == made))
@@ -295,8 +314,17 @@ impl Desk {
             slot.command,
             Command::Resume { .. } | Command::LookUp | Command::SignIn(_) | Command::Register(_) | Command::Vouched(_)
         );
-        if slot.request != 0 || signs_in {
+        if signs_in {
             self.publisher.say(Answer { connection: slot.connection, request: slot.request, body });
+        } else {
+            self.say(slot.asked(), body);
+        }
+    }
+
+    /// Answers a request of a device that is signed in, if it has an id.
+    pub(super) fn say(&mut self, Asked { connection, request }: Asked, body: AnswerBody) {
+        if request != 0 {
+            self.publisher.say(Answer { connection, request, body });
         }
     }
 }

@@ -81,6 +81,11 @@ impl Keys {
         self.oldest = self.kept.front().map_or(Time(0), |oldest| oldest.time);
     }
 
+    /// The highest one that was ever used; 0: none was.
+    pub(super) fn highest(&self) -> Key {
+        Key(self.highest)
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &Sent> {
         self.kept.iter()
     }

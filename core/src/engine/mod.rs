@@ -30,6 +30,7 @@ mod signing;
 mod stage;
 mod state;
 mod tables;
+mod trains;
 mod users;
 
 pub use decide::Limits;

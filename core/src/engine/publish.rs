@@ -3,12 +3,16 @@
 use std::sync::Arc;
 
 use super::event::{self, Event};
+use super::keys::Sent;
 use super::sessions::Sessions;
 use super::state::{Listener, State};
+use super::trains::Train;
 use crate::ids::{ConnectionId, Epoch, GroupId, Ordinal, Position, Time, UserId, Version};
 use crate::record::{Cursor, MAX_BODY, RecordHead};
-use crate::rings::{Answer, AnswerBody, CommitProducer, Delivery, Progress, RECIPIENTS, Recipient};
-use crate::wire::record::LogEntry;
+use crate::rings::{
+    Answer, AnswerBody, CommitProducer, Delivery, Progress, RECIPIENTS, Recipient, TrainEntry, TrainSend,
+};
+use crate::wire::record::{LogEntry, put_message};
 use crate::wire::{Code, Refusal};
 
 /// One command takes at most so many slots at once; a larger fan-out goes on in later turns.
@@ -32,6 +36,9 @@ pub(super) struct Publisher {
     epoch: Epoch,
     progress: Arc<Progress>,
     body: Vec<u8>,
+    /// The train that is being published, and what is remembered of its messages.
+    train: Vec<TrainEntry>,
+    sent: Vec<Sent>,
     fan_out: FanOut,
     published: usize,
 }
@@ -116,7 +123,8 @@ impl Publisher {
     pub(super) fn new(commit: CommitProducer, cursor: Cursor, epoch: Epoch, progress: Arc<Progress>) -> Self {
         let told = (0..commit.reactors()).map(|_| (Vec::new(), 0)).collect();
         let fan_out = FanOut { told, ..FanOut::default() };
-        Self { commit, cursor, epoch, progress, body: Vec::new(), fan_out, published: 0 }
+        let (body, train, sent) = (Vec::new(), Vec::new(), Vec::new());
+        Self { commit, cursor, epoch, progress, body, train, sent, fan_out, published: 0 }
     }
 
     pub(super) fn epoch(&self) -> Epoch {
@@ -225,6 +233,69 @@ impl Publisher {
         fan_out.answer = answer.take().and_then(|answer| answer(&fan_out.delivery));
         self.go_on();
         Ok(())
+    }
+
+    /// Makes the messages of a train happen, each a record of its own, all of them in one slot. Returns false, with nothing applied, when the
+    /// journal has no room prepared for all.
+    pub(super) fn train<'a>(
+        &mut self,
+        state: &mut State,
+        sessions: &Sessions,
+        train: &Train,
+        sends: impl Iterator<Item = (&'a TrainSend, &'a [u8])>,
+    ) -> bool {
+        let Self { commit, body, train: entries, sent, fan_out, .. } = self;
+        body.clear();
+        entries.clear();
+        sent.clear();
+        let (mut cursor, mut chat) = (self.cursor, train.chat);
+        let Train { asker, to, time, answered, .. } = *train;
+        for (send, content) in sends {
+            chat.ordinal.0 += 1;
+            let begin = body.len();
+            let entry = LogEntry {
+                from: asker.user.0,
+                device: asker.device.0,
+                key: send.key.0,
+                user: to.0,
+                group: 0,
+                ordinal: chat.ordinal.0,
+                content,
+                previous: chat.last.0,
+            };
+            let stands = put_message(body, &entry);
+            let (position, end) = cursor.place(body.len() - begin);
+            cursor.advance(end);
+            chat.last = position;
+            let content_at = (stands.start as u32, stands.end as u32);
+            entries.push(TrainEntry { request: send.request, position, end: body.len() as u32, content: content_at });
+            sent.push(train.sent(send, content, chat.ordinal, position));
+        }
+        let Some(first) = entries.first().copied() else { return true };
+        if cursor.next().0 + RESERVE > self.progress.prepared().0 {
+            return false;
+        }
+        self.cursor = cursor;
+        let (own, theirs) = state.messages_sent((asker.user, asker.device), to, sent);
+        let ordinal = Ordinal(train.chat.ordinal.0 + 1);
+        let published = commit.try_publish(|slot| {
+            slot.record = Some(RecordHead { position: first.position, epoch: self.epoch, time });
+            slot.record_len = first.end;
+            slot.content = first.content;
+            slot.take_payload(body);
+            std::mem::swap(&mut slot.train, entries);
+            slot.delivery = Delivery { from: asker.user, user: to, group: GroupId(0), ordinal, time };
+            let mut audience = Audience { sessions, told: &mut fan_out.told, answered: Some(answered), own };
+            audience.own_entry(asker.user, own);
+            audience.entry(to, theirs);
+            hand_over(&mut fan_out.told, &mut slot.recipients);
+            let (user, group, position) = (None, None, first.position);
+            let body = AnswerBody::Entry { version: own, ordinal, time, position, user, group };
+            slot.answer = Some(Answer { connection: answered, request: first.request, body });
+        });
+        assert!(published, "the engine decided without credit");
+        self.published += 1;
+        true
     }
 
     /// Goes on with a fan-out as far as the ring has room.

@@ -253,10 +253,7 @@ mod tests {
         let mut found = Vec::new();
         let Some(mut guard) = gate.take(u64::MAX) else { return found };
         for slot in &mut guard {
-            if slot.record.is_none() {
-                continue;
-            }
-            for event in Record::decode(&slot.record_body()[..]).expect("a record").events {
+            for event in slot.records().flat_map(|(_, body)| Record::decode(&body[..]).expect("a record").events) {
                 match event.event {
                     Some(Arm::SessionOpened(opened)) => found.push((1, opened.reason())),
                     Some(Arm::SessionClosed(closed)) => found.push((-1, closed.reason())),

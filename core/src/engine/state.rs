@@ -272,6 +272,34 @@ impl State {
         self.remember(head, entry, own, 0);
     }
 
+    /// Applies messages of a device to another user, exactly as [`State::apply`] does one by one (recovery knows no trains); a version is put into each. Returns the first one's version for
+    /// its sender and for the recipient: those of the others follow.
+    pub(super) fn messages_sent(
+        &mut self,
+        (from, device): (UserId, DeviceId),
+        to: UserId,
+        messages: &mut [Sent],
+    ) -> (Version, Version) {
+        let mut first = None;
+        for message in &mut *messages {
+            let Self { inboxes, windows, .. } = self;
+            let mut push = |id: UserId| {
+                let inbox = id.counter().and_then(|counter| inboxes.get_mut(counter as usize - 1));
+                inbox.map_or(Version(0), |inbox| inbox.push(message.position, windows))
+            };
+            let versions = (push(from), push(to));
+            message.version = versions.0;
+            first.get_or_insert(versions);
+        }
+        if let Some(last) = messages.last() {
+            self.chats.set(from, to, Chat { ordinal: last.ordinal, last: last.position });
+        }
+        if let Some(device) = self.device_mut(from, device) {
+            messages.iter().filter(|message| message.key != Key(0)).for_each(|message| device.keys.remember(*message));
+        }
+        first.unwrap_or_default()
+    }
+
     fn group_changed(&mut self, head: RecordHead, entry: &LogEntry<'_>, listener: &mut impl Listener) {
         let Some(change) = groups::change_of(entry.content) else { return };
         let (from, id) = (UserId(entry.from), GroupId(entry.group));

@@ -13,8 +13,10 @@ use smallvec::SmallVec;
 
 use super::parcel::Parcel;
 use super::payload::{AT_FIRST, Bytes, Payload};
+use super::train::TrainEntry;
 use crate::ids::{ConnectionId, DeviceId, Epoch, GroupId, Ordinal, Position, Time, UserId, Version};
 use crate::record::RecordHead;
+use crate::wire::hot::SentEntry;
 use crate::wire::{Refusal, admin, v1};
 
 /// At most so many recipients stand in one slot, over all reactors; a larger fan-out goes on in the slots behind it.
@@ -143,6 +145,19 @@ pub enum AnswerBody {
 }
 
 impl AnswerBody {
+    /// What the sender of an entry is told of it.
+    pub fn sent(&self) -> Option<SentEntry> {
+        let Self::Entry { version, ordinal, time, position, user, group } = *self else { return None };
+        Some(SentEntry {
+            version: version.0,
+            user: user.map_or(0, |user| user.0),
+            group: group.map_or(0, |group| group.0),
+            ordinal: ordinal.0,
+            time: time.0,
+            position: position.on_wire(),
+        })
+    }
+
     /// Lets go of what is large in it, whoever did or did not take it.
     pub fn let_go(&self) {
         match self {
@@ -204,10 +219,13 @@ pub struct Page {
 /// One slot of the commit ring.
 #[derive(Debug, Default)]
 pub struct CommitSlot {
-    /// What the journal has to write: the first `record_len` bytes are the body.
+    /// What the journal has to write: the first `record_len` bytes are the body. Of a train it is the first one's.
     pub record: Option<RecordHead>,
     /// Length of the record's body in the payload.
     pub record_len: u32,
+    /// The messages of a train; empty unless there are several. What stands beside it is then that of the first one: versions and ordinals grow by
+    /// one from each to the next.
+    pub train: Vec<TrainEntry>,
     /// The record's body, or just the content of an entry.
     payload: Payload,
     /// Where in these bytes the entry's content (fields 8 to 18) stands: begin and end.
@@ -227,14 +245,14 @@ pub struct CommitSlot {
 }
 
 impl CommitSlot {
-    /// The bytes that the journal writes.
-    pub fn record_body(&self) -> Bytes<'_> {
-        self.payload.part(0..self.record_len as usize)
-    }
-
     /// The entry's content.
     pub fn content(&self) -> Bytes<'_> {
-        self.payload.part(self.content.0 as usize..self.content.1 as usize)
+        self.bytes(self.content)
+    }
+
+    /// Part of the payload: begin and end.
+    pub(super) fn bytes(&self, (begin, end): (u32, u32)) -> Bytes<'_> {
+        self.payload.part(begin as usize..end as usize)
     }
 
     /// Puts the record's body, or an entry's content, in. The ranges that lead into it are set beside it.
@@ -251,6 +269,7 @@ impl CommitSlot {
     pub fn reset(&mut self) {
         self.record = None;
         self.record_len = 0;
+        self.train.clear();
         self.content = (0, 0);
         self.signal = false;
         self.goes_on = false;

@@ -10,6 +10,7 @@ use disruptor::{
 };
 
 use super::parcel::Parcel;
+use super::train::TrainSend;
 use crate::ids::{ConnectionId, DeviceId, Epoch, GroupId, Key, Time, UserId, Version};
 use crate::wire::{admin, v1};
 
@@ -112,6 +113,11 @@ pub enum Command {
         /// The recipient.
         to: To,
     },
+    /// Several messages to one user, right behind each other; [`InboundSlot::train`] lists them, the body holds their contents.
+    Train {
+        /// The recipient.
+        to: UserId,
+    },
     /// A group is made (`group` 0) or changed; the body holds field 16 of an Entry with its tag.
     ChangeGroup {
         /// The device's idempotency key.
@@ -196,6 +202,8 @@ pub struct InboundSlot {
     pub time: Time,
     /// What is asked for.
     pub command: Command,
+    /// Of [`Command::Train`]: its messages. Of any other command: whatever stood here before.
+    pub train: Vec<TrainSend>,
     small: Vec<u8>,
     /// The cell may hold a body. Most slots do not, and are spared an atomic swap on either side.
     is_large: bool,
@@ -222,6 +230,7 @@ impl InboundSlot {
             ack: self.ack,
             time: self.time,
             command: self.command.clone(),
+            train: if matches!(self.command, Command::Train { .. }) { self.train.clone() } else { Vec::new() },
             small: self.small.clone(),
             is_large: self.is_large,
             large: AtomicCell::new(self.take_large()),
@@ -286,7 +295,7 @@ enum Into {
 }
 
 impl InboundProducer {
-    /// Publishes one command, or returns false if the ring is full. `fill` must not panic and sets every public field; it is called at
+    /// Publishes one command, or returns false if the ring is full. `fill` must not panic and sets every public field that its command has; it is called at
     /// most once, with a slot that still holds older values.
     pub fn try_publish(&mut self, fill: impl FnOnce(&mut InboundSlot)) -> bool {
         match &mut self.ring {

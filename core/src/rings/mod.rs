@@ -9,6 +9,7 @@ mod parcel;
 mod payload;
 mod progress;
 mod sync;
+mod train;
 
 pub use commit::{
     Answer, AnswerBody, Challenge, CommitConsumer, CommitGate, CommitProducer, CommitSlot, Delivery, Made, PORTION,
@@ -23,3 +24,4 @@ pub use landmarks::{Landmarks, Sight};
 pub use parcel::Parcel;
 pub use payload::Bytes;
 pub use progress::{Progress, Shutdown, SpaceSignal};
+pub use train::{Piece, TRAIN, TRAIN_BYTES, TrainEntry, TrainSend};

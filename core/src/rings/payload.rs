@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
-/// What a slot keeps at rest. A ring of 1,024 slots that kept bodies of 64 KiB would hold 64 MiB for ever.
+/// What a slot keeps at rest. A ring of 512 slots that kept bodies of 64 KiB would hold 32 MiB for ever.
 pub(super) const AT_REST: usize = 4096;
 
 /// What a buffer has that was not needed for more yet.

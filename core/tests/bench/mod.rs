@@ -6,12 +6,13 @@ use std::sync::Arc;
 use prost::Message;
 use ringdove_core::agent::Agent;
 use ringdove_core::engine::{Engine, Limits, Start, State, Ties};
-use ringdove_core::ids::{ConnectionId, Epoch, Position, Time, UserId, Version};
+use ringdove_core::ids::{ConnectionId, Epoch, Key, Position, Time, UserId, Version};
 use ringdove_core::record::{Cursor, RecordHead};
 use ringdove_core::rings::{
-    Answer, AnswerBody, Command, CommitConsumer, CommitGate, Doorbell, InboundProducer, Progress, Register, Shutdown,
-    SignIn, SpaceSignal, commit_ring, inbound_ring,
+    Answer, AnswerBody, Command, CommitConsumer, CommitGate, Doorbell, InboundProducer, Piece, Progress, Recipient,
+    Register, Shutdown, SignIn, SpaceSignal, TrainSend, commit_ring, inbound_ring,
 };
+use ringdove_core::wire::hot::SentEntry;
 use ringdove_core::wire::v1::{ContactChange, Entry, GroupChange, Member, ServerFrame, Signal, server_frame::Body};
 
 const SEGMENT: u64 = 1 << 26;
@@ -34,6 +35,10 @@ pub struct Bench {
 #[derive(Default)]
 pub struct Seen {
     pub answers: Vec<Answer>,
+    /// Who was told of an entry of theirs: the connection, the request, and what became of it. Of a train, all of them.
+    pub sent: Vec<(ConnectionId, u32, SentEntry)>,
+    /// Entries in each slot that answers with one.
+    pub together: Vec<usize>,
     /// Connection key, version, whether it is the sender's own, content.
     pub told: Vec<(u32, u64, bool, Vec<u8>)>,
     /// Of each slot that tells of an entry: whether the next one tells the same.
@@ -91,6 +96,26 @@ impl Bench {
         assert!(put, "the inbound ring is full");
     }
 
+    /// Messages that came right behind each other: the first one's request, and key and content of each.
+    pub fn put_train(&mut self, connection: u32, request: u32, to: UserId, messages: &[(u64, Vec<u8>)]) {
+        let (now, generation) = (self.now, self.generation);
+        let put = self.inbound.try_publish(|slot| {
+            slot.connection = ConnectionId { reactor: 0, key: connection, generation };
+            slot.request = request;
+            slot.ack = Version(0);
+            slot.time = now;
+            slot.command = Command::Train { to };
+            slot.train.clear();
+            let mut body = Vec::new();
+            for (request, (key, content)) in (request..).zip(messages) {
+                body.extend_from_slice(content);
+                slot.train.push(TrainSend { request, key: Key(*key), end: body.len() as u32 });
+            }
+            slot.set_body(&body);
+        });
+        assert!(put, "the inbound ring is full");
+    }
+
     /// An acknowledgement alone.
     pub fn put_ack(&mut self, connection: u32, version: Version) {
         let now = self.now;
@@ -113,9 +138,7 @@ impl Bench {
             let Self { gate, records, consumer, .. } = self;
             if let Some(mut guard) = gate.take(u64::MAX) {
                 for slot in &mut guard {
-                    if let Some(head) = slot.record {
-                        records.push((head, slot.record_body().to_vec()));
-                    }
+                    records.extend(slot.records().map(|(head, body)| (head, body.to_vec())));
                 }
             }
             let drained = consumer.take(u64::MAX, |slots| {
@@ -123,14 +146,21 @@ impl Bench {
                     if !slot.signal && !slot.recipients[0].is_empty() {
                         seen.goes_on.push(slot.goes_on);
                     }
-                    for to in &slot.recipients[0] {
-                        if slot.signal {
-                            let frame = ServerFrame::decode(&slot.content()[..]).expect("a whole frame");
-                            let Some(Body::Signal(signal)) = frame.body else { panic!("no signal") };
-                            seen.signals.push((to.key(), signal));
-                            continue;
+                    if slot.signal {
+                        let frame = ServerFrame::decode(&slot.content()[..]).expect("a whole frame");
+                        let Some(Body::Signal(signal)) = frame.body else { panic!("no signal") };
+                        seen.signals.extend(slot.recipients[0].iter().map(|to| (to.key(), signal.clone())));
+                    } else {
+                        for piece in slot.pieces() {
+                            let told =
+                                |to: &Recipient| (to.key(), piece.version(to).0, to.is_own(), piece.content().to_vec());
+                            seen.told.extend(slot.recipients[0].iter().map(told));
                         }
-                        seen.told.push((to.key(), to.version.0, to.is_own(), slot.content().to_vec()));
+                    }
+                    if let Some(answer) = &slot.answer {
+                        let of = |piece: Piece<'_>| piece.answer().map(|(id, sent)| (answer.connection, id, sent));
+                        seen.sent.extend(slot.pieces().filter_map(of));
+                        seen.together.extend(answer.body.sent().map(|_| slot.pieces_len()));
                     }
                     seen.answers.extend(slot.answer.clone());
                     if !slot.page.is_empty() {

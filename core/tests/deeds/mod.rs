@@ -14,6 +14,7 @@ pub const PEOPLE: u64 = 5;
 #[derive(Clone, Debug)]
 pub enum Deed {
     Send { by: u32, key: u64, to: u64, text: String },
+    Train { by: u32, to: u64, messages: Vec<(u64, String)> },
     SendToGroup { by: u32, key: u64, group: u64, text: String },
     SendToHandle { by: u32, handle: String },
     Change { by: u32, key: u64, group: u64, add: Vec<u64>, remove: Vec<u64>, name: Option<String> },
@@ -73,6 +74,17 @@ pub fn contact_deed(people: u32) -> impl Strategy<Value = Deed> {
         .prop_map(|(by, key, to, state, remark)| Deed::Contact { by, key, to, state, remark })
 }
 
+/// Messages with keys that grow, with none, or with any.
+fn train() -> impl Strategy<Value = Vec<(u64, String)>> {
+    let keys = prop_oneof![
+        (0..1_000_u64).prop_map(|from| (from..from + 6).collect::<Vec<_>>()),
+        Just(vec![0; 6]),
+        prop::collection::vec(0..12_u64, 6),
+    ];
+    let texts = prop::collection::vec("[a-c]{1,3}", 2..6);
+    (keys, texts).prop_map(|(keys, texts)| keys.into_iter().zip(texts).collect())
+}
+
 pub fn deed() -> impl Strategy<Value = Deed> {
     let by = 0..8_u32;
     let key = 0..12_u64;
@@ -81,6 +93,7 @@ pub fn deed() -> impl Strategy<Value = Deed> {
     let people = prop::collection::vec(1..PEOPLE + 2, 0..4);
     prop_oneof![
         6 => (by.clone(), key.clone(), person.clone(), "[a-c]{1,3}").prop_map(|(by, key, to, text)| Deed::Send { by, key, to, text }),
+        3 => (by.clone(), person.clone(), train()).prop_map(|(by, to, messages)| Deed::Train { by, to, messages }),
         4 => (by.clone(), key.clone(), group.clone(), "[a-c]{1,3}")
             .prop_map(|(by, key, group, text)| Deed::SendToGroup { by, key, group, text }),
         1 => (by.clone(), "p[0-9]").prop_map(|(by, handle)| Deed::SendToHandle { by, handle }),
@@ -108,11 +121,24 @@ pub fn deed() -> impl Strategy<Value = Deed> {
     ]
 }
 
+/// The same as [`put`], but for trains: their messages are put one by one.
+pub fn put_alone(bench: &mut Bench, request: u32, deed: &Deed) {
+    let Deed::Train { by, to, messages } = deed else { return put(bench, request, deed) };
+    for (request, (key, said)) in (request..).zip(messages) {
+        let send = Command::Send { key: Key(*key), to: To::User(UserId::nth(*to)) };
+        bench.put(*by, request, send, &text(said));
+    }
+}
+
 pub fn put(bench: &mut Bench, request: u32, deed: &Deed) {
     let ids = |people: &[u64]| people.iter().map(|nth| UserId::nth(*nth)).collect::<Vec<_>>();
     match deed.clone() {
         Deed::Send { by, key, to, text: said } => {
             bench.put(by, request, Command::Send { key: Key(key), to: To::User(UserId::nth(to)) }, &text(&said));
+        }
+        Deed::Train { by, to, messages } => {
+            let messages: Vec<_> = messages.iter().map(|(key, said)| (*key, text(said))).collect();
+            bench.put_train(by, request, UserId::nth(to), &messages);
         }
         Deed::SendToGroup { by, key, group, text: said } => {
             bench.put(by, request, Command::Send { key: Key(key), to: To::Group(GroupId::nth(group)) }, &text(&said));

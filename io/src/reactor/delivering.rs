@@ -88,6 +88,7 @@ impl Edge {
                 let frame = slot.content();
                 all.iter().for_each(|one| self.push_signal(one.key(), one.generation, &frame));
             }
+            _ if !slot.train.is_empty() => return self.deliver_train(slot),
             [one] => self.push(one, &new_tail(one.is_own(), &slot.delivery, &slot.content())),
             many => {
                 tails.clear();
@@ -97,6 +98,25 @@ impl Edge {
             }
         }
         recipients.len() + self.answer_slot(slot)
+    }
+
+    /// Writes what a train says, message by message.
+    fn deliver_train(&mut self, slot: &CommitSlot) -> usize {
+        let asker = slot.answer.as_ref().map(|answer| answer.connection).filter(|to| to.reactor == self.index);
+        let mut count = 0;
+        for piece in slot.pieces() {
+            let (content, delivery) = (piece.content(), piece.delivery());
+            for one in recipients(slot, self.index) {
+                let tail = new_tail(one.is_own(), &delivery, &content);
+                self.push_entry(one.key(), one.generation, piece.version(one), &tail);
+                count += 1;
+            }
+            if let Some((to, (request, sent))) = asker.zip(piece.answer()) {
+                self.answer_piece(to, request, sent);
+                count += 1;
+            }
+        }
+        count
     }
 
     /// Writes a slot's answer, if it is for one of this reactor's connections. Returns how many were written.
@@ -116,7 +136,7 @@ impl Edge {
     }
 
     /// Writes an entry as news, or leaves it out if the connection is behind or quiet.
-    fn push_entry(&mut self, key: u32, generation: u32, version: Version, tail: &(impl Tail + ?Sized)) {
+    pub(super) fn push_entry(&mut self, key: u32, generation: u32, version: Version, tail: &(impl Tail + ?Sized)) {
         let connection = match self.connections.get_mut(key as usize) {
             Some(connection) if connection.generation == generation => connection,
             _ => return self.output.counters.count(Counter::Stale),
@@ -166,17 +186,10 @@ impl Edge {
     }
 
     fn answer(&mut self, slot: &CommitSlot, answer: &Answer) {
-        let key = answer.connection.key;
-        let connection = match self.connections.get_mut(key as usize) {
-            Some(connection) if connection.generation == answer.connection.generation => connection,
-            _ => return self.output.counters.count(Counter::Stale),
-        };
-        if connection.stage.is_ending() {
+        let (key, id) = (answer.connection.key, answer.request);
+        let counts = id > 0 && !matches!(answer.body, AnswerBody::Challenge(_));
+        if !self.takes_an_answer(answer.connection, u32::from(counts)) {
             return;
-        }
-        let id = answer.request;
-        if id > 0 && !matches!(answer.body, AnswerBody::Challenge(_)) {
-            connection.unanswered = connection.unanswered.saturating_sub(1);
         }
         match &answer.body {
             AnswerBody::Done => self.answer_done(key, id),
@@ -214,6 +227,30 @@ impl Edge {
         self.resume(key);
     }
 
+    /// Whether the connection that asked is there, still wants an answer, and waits for so many fewer then.
+    fn takes_an_answer(&mut self, to: ConnectionId, answered: u32) -> bool {
+        let connection = match self.connections.get_mut(to.key as usize) {
+            Some(connection) if connection.generation == to.generation => connection,
+            _ => {
+                self.output.counters.count(Counter::Stale);
+                return false;
+            }
+        };
+        if connection.stage.is_ending() {
+            return false;
+        }
+        connection.unanswered = connection.unanswered.saturating_sub(answered);
+        true
+    }
+
+    /// Tells the sender of an entry what became of it, whatever its connection is like.
+    pub(super) fn answer_piece(&mut self, to: ConnectionId, id: u32, sent: SentEntry) {
+        if self.takes_an_answer(to, 1) {
+            self.answer_sent(to.key, id, sent);
+            self.resume(to.key);
+        }
+    }
+
     fn answer_done(&mut self, key: u32, id: u32) {
         let Some(connection) = self.connections.get_mut(key as usize) else { return };
         if id > 0 {
@@ -228,15 +265,18 @@ impl Edge {
     }
 
     fn answer_entry(&mut self, key: u32, slot: &CommitSlot, answer: &Answer) {
-        let Some(sent) = sent_entry(&answer.body) else { return };
-        let (id, version) = (answer.request, Version(sent.version));
-        if id == 0 {
-            let content = slot.content();
-            let tail = new_tail(true, &slot.delivery, &content);
-            return self.push_entry(key, answer.connection.generation, version, &tail);
+        let Some(sent) = answer.body.sent() else { return };
+        if answer.request > 0 {
+            return self.answer_sent(key, answer.request, sent);
         }
+        let content = slot.content();
+        let tail = new_tail(true, &slot.delivery, &content);
+        self.push_entry(key, answer.connection.generation, Version(sent.version), &tail);
+    }
+
+    fn answer_sent(&mut self, key: u32, id: u32, sent: SentEntry) {
         let Some(connection) = self.connections.get_mut(key as usize) else { return };
-        connection.was_answered(version);
+        connection.was_answered(Version(sent.version));
         self.output.answer(key, connection, |out| hot::put_answer(out, id, sent));
     }
 
@@ -271,19 +311,6 @@ impl Edge {
             self.arm(key);
         }
     }
-}
-
-/// What the sender of an entry is told of it.
-pub(super) fn sent_entry(body: &AnswerBody) -> Option<SentEntry> {
-    let AnswerBody::Entry { version, ordinal, time, position, user, group } = *body else { return None };
-    Some(SentEntry {
-        version: version.0,
-        user: user.map_or(0, |user| user.0),
-        group: group.map_or(0, |group| group.0),
-        ordinal: ordinal.0,
-        time: time.0,
-        position: position.on_wire(),
-    })
 }
 
 impl Connection {

@@ -1,11 +1,12 @@
-//! Exchanges: several entries behind each other from one connection to one other. Who is told and who is answered is looked up once.
+//! Exchanges: several entries behind each other from one connection to one other, in one slot or in several. Who is told and who is answered is looked
+//! up once.
 
 use ringdove_core::ids::{ConnectionId, Version};
-use ringdove_core::rings::{Answer, AnswerBody, CommitSlot, Recipient};
+use ringdove_core::rings::{Answer, AnswerBody, CommitSlot, Piece, Recipient};
 use ringdove_core::wire::hot::{self, Tail};
 
 use super::Edge;
-use super::delivering::{PUSH_HEAD, new_tail, sent_entry};
+use super::delivering::{PUSH_HEAD, new_tail};
 use super::runs::recipients;
 use crate::counters::Counter;
 
@@ -53,13 +54,13 @@ impl Sides {
 }
 
 impl<'a> Exchange<'a> {
-    /// The exchange that the first of `slots` begins, if at least two of them belong to it.
+    /// The exchange that the first of `slots` begins, if at least two entries belong to it.
     pub(super) fn first_of(slots: &'a [&'a CommitSlot], reactor: u8) -> Option<Self> {
         let (first, behind) = slots.split_first()?;
         let sides = Sides::of(first, reactor)?;
         let follows = |slot: &&&CommitSlot| Sides::of(slot, reactor).is_some_and(|others| sides.are_same(others));
         let more = behind.iter().take_while(follows).count();
-        (more > 0).then_some(Self { slots: &slots[..=more], sides })
+        (more > 0 || first.pieces_len() > 1).then_some(Self { slots: &slots[..=more], sides })
     }
 
     /// How many slots belong to it.
@@ -78,23 +79,24 @@ impl Edge {
         if let Some(to) = answered {
             self.answer_all(to, slots);
         }
-        slots.len() * (usize::from(told.is_some()) + usize::from(answered.is_some()))
+        let entries: usize = slots.iter().map(|slot| slot.pieces_len()).sum();
+        entries * (usize::from(told.is_some()) + usize::from(answered.is_some()))
     }
 
-    /// Writes the entry of each slot as news to one connection, or leaves those out that find no room or come to one that is behind or quiet.
+    /// Writes each entry as news to one connection, or leaves those out that find no room or come to one that is behind or quiet.
     fn push_all(&mut self, to: Recipient, slots: &[&CommitSlot]) {
         let Self { connections, output, index, .. } = self;
         let mut pushed = 0;
         if let Some(connection) = connections.get_mut(to.key() as usize).filter(|connection| connection.takes_news(to))
         {
             let mut version = connection.sent;
-            for slot in slots {
-                let content = slot.content();
-                let tail = new_tail(to.is_own(), &slot.delivery, &content);
+            for (piece, one) in entries(slots, *index) {
+                let content = piece.content();
+                let tail = new_tail(to.is_own(), &piece.delivery(), &content);
                 if !output.has_room(connection, tail.bound() + PUSH_HEAD) {
                     break;
                 }
-                version = recipients(slot, *index).first().map_or(version, |one| one.version);
+                version = piece.version(one);
                 tail.put_push(output.open(connection), version.0);
                 pushed += 1;
             }
@@ -104,30 +106,39 @@ impl Edge {
                 output.counters.add(Counter::Pushes, pushed as u64);
             }
         }
-        for slot in &slots[pushed..] {
-            let recipients = recipients(slot, self.index);
-            recipients.iter().for_each(|one| self.push(one, &new_tail(one.is_own(), &slot.delivery, &slot.content())));
+        for (piece, one) in entries(slots, self.index).skip(pushed) {
+            let content = piece.content();
+            let tail = new_tail(one.is_own(), &piece.delivery(), &content);
+            self.push_entry(one.key(), one.generation, piece.version(one), &tail);
         }
     }
 
-    /// Answers each slot's request, which all came from one connection.
+    /// Answers the request of each entry, all of which came from one connection.
     fn answer_all(&mut self, to: ConnectionId, slots: &[&CommitSlot]) {
         let Self { connections, output, .. } = self;
         let connection = connections.get_mut(to.key as usize).filter(|connection| connection.takes_answers(to));
         let Some(connection) = connection else {
-            slots.iter().for_each(|slot| _ = self.answer_slot(slot));
-            return;
+            let answers = slots.iter().flat_map(|slot| slot.pieces()).filter_map(|piece| piece.answer());
+            return answers.for_each(|(request, sent)| self.answer_piece(to, request, sent));
         };
-        let mut newest = Version(0);
-        for slot in slots {
-            let Some(answer) = &slot.answer else { continue };
-            let Some(sent) = sent_entry(&answer.body) else { continue };
+        let (mut newest, mut count) = (Version(0), 0);
+        for (request, sent) in slots.iter().flat_map(|slot| slot.pieces()).filter_map(|piece| piece.answer()) {
             newest.0 = newest.0.max(sent.version);
-            hot::put_answer(output.open(connection), answer.request, sent);
+            count += 1;
+            hot::put_answer(output.open(connection), request, sent);
         }
         output.note_answered(to.key, connection);
-        connection.unanswered = connection.unanswered.saturating_sub(slots.len() as u32);
+        connection.unanswered = connection.unanswered.saturating_sub(count);
         connection.was_answered(newest);
         self.resume(to.key);
     }
+}
+
+/// Each entry of these slots, with the one connection of this reactor that is told of it.
+fn entries<'a>(slots: &'a [&'a CommitSlot], reactor: u8) -> impl Iterator<Item = (Piece<'a>, &'a Recipient)> {
+    let told = move |slot: &'a &'a CommitSlot| recipients(slot, reactor).first();
+    slots
+        .iter()
+        .filter_map(move |slot| Some((slot, told(slot)?)))
+        .flat_map(|(slot, one)| slot.pieces().map(move |piece| (piece, one)))
 }

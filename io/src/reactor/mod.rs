@@ -18,6 +18,7 @@ mod runs;
 mod shutting_down;
 mod sign_in;
 mod timing;
+mod trains;
 mod writing;
 
 use std::collections::{HashMap, VecDeque};
@@ -55,6 +56,7 @@ use output::Output;
 use publishing::Inlet;
 use renewing::Renewal;
 use shutting_down::Phase;
+use trains::Train;
 
 const WAKER: Token = Token(usize::MAX);
 const LISTENER: Token = Token(usize::MAX - 1);
@@ -173,6 +175,7 @@ pub(crate) struct Edge {
     phase: Phase,
     buffer: Vec<u8>,
     content: Vec<u8>,
+    train: Train,
 }
 
 impl Reactor {
@@ -214,6 +217,7 @@ impl Reactor {
             phase: Phase::Running,
             buffer,
             content: Vec::new(),
+            train: Train::default(),
             config,
         };
         Ok(Self {

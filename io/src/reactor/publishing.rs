@@ -4,10 +4,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use ringdove_core::ids::{ConnectionId, Time, Version};
-use ringdove_core::rings::{Command, InboundProducer, LARGE_BODY, SpaceSignal};
+use ringdove_core::rings::{Command, InboundProducer, InboundSlot, LARGE_BODY, SpaceSignal};
 use ringdove_core::wire::hot;
 
 use super::Edge;
+use super::trains::Train;
 use crate::clock::Clock;
 use crate::connection::Connection;
 use crate::counters::{Counter, Counters};
@@ -22,12 +23,13 @@ struct Envelope {
 }
 
 /// A command's body, written into its slot without a stop between.
-#[derive(Clone, Copy, Debug)]
 pub(super) enum Body<'a> {
     /// As it is.
     Bytes(&'a [u8]),
     /// The content of a text message.
     Text(&'a str),
+    /// The contents of a train, which change places with what the slot has.
+    Train(&'a mut Train),
 }
 
 impl Envelope {
@@ -41,17 +43,34 @@ impl Envelope {
 impl Body<'_> {
     const NONE: Self = Body::Bytes(&[]);
 
-    fn len(self) -> usize {
+    fn len(&self) -> usize {
         match self {
             Body::Bytes(bytes) => bytes.len(),
             Body::Text(text) => hot::text_content_len(text),
+            Body::Train(train) => train.contents.len(),
         }
     }
 
-    fn put(self, out: &mut Vec<u8>) {
+    fn put(&self, out: &mut Vec<u8>) {
         match self {
             Body::Bytes(bytes) => out.extend_from_slice(bytes),
             Body::Text(text) => hot::put_text_content(out, text),
+            Body::Train(train) => {
+                debug_assert!(false, "a train fits in its slot");
+                out.extend_from_slice(&train.contents);
+            }
+        }
+    }
+
+    /// Puts it into a slot that it fits in.
+    fn fill(&mut self, slot: &mut InboundSlot) {
+        let body = slot.body_mut();
+        match self {
+            Body::Train(train) => {
+                std::mem::swap(body, &mut train.contents);
+                std::mem::swap(&mut slot.train, &mut train.sends);
+            }
+            _ => self.put(body),
         }
     }
 }
@@ -118,14 +137,14 @@ impl Inlet {
         &mut self,
         envelope: &Envelope,
         mut put: impl FnMut(&mut Command),
-        body: Body<'_>,
+        mut body: Body<'_>,
         counters: &Counters,
     ) -> bool {
-        let mut done = self.try_publish(envelope, &mut put, body);
+        let mut done = self.try_publish(envelope, &mut put, &mut body);
         if !done {
             // whoever frees a slot between here and our sleep rings our bell
             self.space.wait();
-            done = self.try_publish(envelope, &mut put, body);
+            done = self.try_publish(envelope, &mut put, &mut body);
         }
         self.published |= done;
         self.full |= !done;
@@ -133,7 +152,7 @@ impl Inlet {
         done
     }
 
-    fn try_publish(&mut self, envelope: &Envelope, put: &mut impl FnMut(&mut Command), body: Body<'_>) -> bool {
+    fn try_publish(&mut self, envelope: &Envelope, put: &mut impl FnMut(&mut Command), body: &mut Body<'_>) -> bool {
         // everything that may allocate or fail is done before the slot is claimed
         let mut large = None;
         let len = body.len();
@@ -153,7 +172,7 @@ impl Inlet {
             put(&mut slot.command);
             match large.take() {
                 Some(large) => slot.set_large(large),
-                None => body.put(slot.body_mut()),
+                None => body.fill(slot),
             }
         });
         if !done && len > LARGE_BODY {

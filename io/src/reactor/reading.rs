@@ -16,6 +16,8 @@ use crate::dialect::{self, Dialect, Told, json_lines};
 
 /// Connections that one turn reads at most.
 const READS: usize = 256;
+/// Frames that one turn takes, about. With more, whoever has sent them would have nothing to do for long.
+const FRAMES: u64 = 512;
 /// A frame over the limit is told by its id, which stands within so many bytes of its begin.
 const START: usize = PREFIX + 6;
 
@@ -55,6 +57,7 @@ impl Edge {
     /// Looks at the connections that have something to say. Returns how many; stops when the inbound ring is full.
     pub(super) fn read_ready(&mut self) -> usize {
         self.inlet.full = false;
+        let enough = self.output.counters.get(Counter::FramesIn) + FRAMES;
         let mut count = 0;
         for _ in 0..self.ready.len().min(READS) {
             let Some(key) = self.ready.pop_front() else { break };
@@ -67,6 +70,9 @@ impl Edge {
                 break;
             }
             count += 1;
+            if self.output.counters.get(Counter::FramesIn) >= enough {
+                break;
+            }
         }
         count
     }
@@ -238,11 +244,11 @@ impl Edge {
         }
         match frame::split(bytes, limit) {
             Split::Frame { frame, used } => {
-                let step = match dialect {
-                    Dialect::Admin => self.operate(key, frame),
-                    _ => self.take_native(key, frame),
+                let (more, step) = match dialect {
+                    Dialect::Admin => (0, self.operate(key, frame)),
+                    _ => self.take_native(key, frame, &bytes[used..]),
                 };
-                self.account(key, stage, used, step)
+                self.account(key, stage, used + more, step)
             }
             Split::Partial { .. } => (0, None),
             Split::TooLarge { length, prefix } => self.too_large(key, bytes, prefix, length),

@@ -19,22 +19,27 @@ use crate::counters::Counter;
 const MEMBERS: usize = 500;
 
 impl Edge {
-    /// Takes a frame of the native dialect.
-    pub(super) fn take_native(&mut self, key: u32, bytes: &[u8]) -> Step {
-        match hot::decode_client(bytes) {
+    /// Takes a frame of the native dialect, and those of the bytes behind it that can go along. Returns the bytes of these.
+    pub(super) fn take_native(&mut self, key: u32, frame: &[u8], behind: &[u8]) -> (usize, Step) {
+        let step = match hot::decode_client(frame) {
             HotClient::Ping => self.ping(key),
             HotClient::Ack(version) => self.ack(key, version),
-            HotClient::Send(send) => self.hot_send(key, &send),
-            HotClient::Cold => match hot::decode_cold(bytes) {
-                Ok(frame) if frame.request.is_none() && asks_unknown(bytes) => {
-                    self.refuse(key, frame.id, Refusal::of(Code::UnknownRequest))
-                }
-                Ok(frame) => match hot::check(&frame) {
-                    Ok(()) => self.take_frame(key, frame),
-                    Err(refusal) => self.refuse(key, frame.id, refusal),
-                },
-                Err(refusal) => self.end_malformed(key, refusal),
+            HotClient::Send(send) => return self.hot_send(key, &send, behind),
+            HotClient::Cold => self.take_cold(key, frame),
+        };
+        (0, step)
+    }
+
+    fn take_cold(&mut self, key: u32, bytes: &[u8]) -> Step {
+        match hot::decode_cold(bytes) {
+            Ok(frame) if frame.request.is_none() && asks_unknown(bytes) => {
+                self.refuse(key, frame.id, Refusal::of(Code::UnknownRequest))
+            }
+            Ok(frame) => match hot::check(&frame) {
+                Ok(()) => self.take_frame(key, frame),
+                Err(refusal) => self.refuse(key, frame.id, refusal),
             },
+            Err(refusal) => self.end_malformed(key, refusal),
         }
     }
 
@@ -134,12 +139,12 @@ impl Edge {
         Step::Next
     }
 
-    /// A send that was not worth decoding into a message of its own.
-    fn hot_send(&mut self, key: u32, send: &HotSend<'_>) -> Step {
+    /// A send that was not worth decoding into a message of its own, and those behind it that make a train with it.
+    fn hot_send(&mut self, key: u32, send: &HotSend<'_>, behind: &[u8]) -> (usize, Step) {
         let id = send.id;
-        let Some(connection) = self.connections.get(key as usize) else { return Step::Gone };
+        let Some(connection) = self.connections.get(key as usize) else { return (0, Step::Gone) };
         if !connection.stage.is_signed_in() {
-            return self.refuse(key, id, Refusal::of(Code::OutOfOrder));
+            return (0, self.refuse(key, id, Refusal::of(Code::OutOfOrder)));
         }
         if send.ack != 0 {
             self.ack(key, send.ack);
@@ -147,10 +152,22 @@ impl Edge {
         let checked = self.check_text(send.text).and_then(|()| hot_recipient(send.to));
         let to = match checked {
             Ok(to) => to,
-            Err(refused) => return self.refuse(key, id, refused),
+            Err(refused) => return (0, self.refuse(key, id, refused)),
         };
+        let before = match self.allow(key) {
+            Ok(before) => before,
+            Err(retry_ms) => return (0, self.refuse_for_now(key, id, retry_ms)),
+        };
+        if let To::User(user) = to {
+            let coupled = self.couple(key, send, behind);
+            if coupled > 0 {
+                let published = self.publish_train(key, user);
+                return (coupled, self.unless_full(key, published, before));
+            }
+        }
         let put = |slot: &mut Command| *slot = Command::Send { key: Key(send.key), to };
-        self.publish_send(key, id, put, Body::Text(send.text))
+        let published = self.request_put(key, id, put, Body::Text(send.text));
+        (0, self.unless_full(key, published, before))
     }
 
     /// A send in full.
@@ -170,18 +187,24 @@ impl Edge {
         }
         // never the client's bytes: an unknown field of a send may mean something in an entry
         hot::canonical_content(&mut content, send);
-        let mut command = Some(command);
-        let step = self.publish_send(key, id, |slot| *slot = command.take().unwrap_or_default(), Body::Bytes(&content));
+        let step = match self.allow(key) {
+            Ok(before) => {
+                let published = self.request(key, id, command, &content);
+                self.unless_full(key, published, before)
+            }
+            Err(retry_ms) => self.refuse_for_now(key, id, retry_ms),
+        };
         self.content = content;
         step
     }
 
-    fn publish_send(&mut self, key: u32, id: u32, put: impl FnMut(&mut Command), content: Body<'_>) -> Step {
-        let before = match self.allow(key) {
-            Ok(before) => before,
-            Err(retry_ms) => return self.refuse(key, id, Refusal::of(Code::RateLimited).retry(retry_ms)),
-        };
-        if self.request_put(key, id, put, content) {
+    fn refuse_for_now(&mut self, key: u32, id: u32, retry_ms: u32) -> Step {
+        self.refuse(key, id, Refusal::of(Code::RateLimited).retry(retry_ms))
+    }
+
+    /// The step behind a send that was allowed, from an allowance of `before`, and published if there was space.
+    fn unless_full(&mut self, key: u32, published: bool, before: u32) -> Step {
+        if published {
             return Step::Next;
         }
         if let Some(connection) = self.connections.get_mut(key as usize) {
@@ -191,7 +214,7 @@ impl Edge {
     }
 
     /// Takes one send from the connection's allowance, or says when to come again. Returns what the allowance was.
-    fn allow(&mut self, key: u32) -> Result<u32, u32> {
+    pub(super) fn allow(&mut self, key: u32) -> Result<u32, u32> {
         let (rate, burst) = (self.config.limits.rate, self.config.limits.burst);
         if rate == 0 {
             return Ok(0);
@@ -210,7 +233,7 @@ impl Edge {
         Ok(before)
     }
 
-    fn check_text(&self, text: &str) -> Result<(), Refusal> {
+    pub(super) fn check_text(&self, text: &str) -> Result<(), Refusal> {
         if text.len() > self.config.limits.text as usize {
             return Err(Refusal::of(Code::TooLarge).field("text"));
         }

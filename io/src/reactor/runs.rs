@@ -112,6 +112,8 @@ fn goes_to_the_same(one: &CommitSlot, other: &CommitSlot, reactor: u8) -> bool {
     let (list, others) = (recipients(one, reactor), recipients(other, reactor));
     !one.signal
         && !other.signal
+        && one.train.is_empty()
+        && other.train.is_empty()
         && one.goes_on == other.goes_on
         && list.len() == others.len()
         && list.iter().zip(others).all(|(one, other)| one.is_same(*other))

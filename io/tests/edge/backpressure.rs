@@ -20,7 +20,9 @@ fn a_full_ring_stops_reading_and_loses_nothing() {
     bench.engine_stands = true;
     for client in &mut clients {
         for id in 1..=50 {
-            client.bytes(&send_bytes(id, &format!("text {id}")));
+            // to one and the other, so that each takes a slot of its own
+            let send = text_to(512 + 256 * u64::from(id % 2), &format!("text {id}"));
+            client.raw_frame(&request_frame(id, Request::Send(send)));
         }
     }
     bench.settle();

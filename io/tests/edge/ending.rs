@@ -83,9 +83,9 @@ fn shutdown_tells_what_was_taken_and_then_says_bye() {
     json.bytes(b"{}\n");
     json.line(&mut bench);
     bench.engine_stands = true;
-    // one less would leave room for the close
+    // one less would leave room for the close; to one and the other, so that each takes a slot of its own
     for id in 2..66 {
-        clients[0].send_text(id, 512, "taken");
+        clients[0].send_text(id, 512 + 256 * u64::from(id % 2), "taken");
     }
     bench.settle();
     drop(clients.pop());

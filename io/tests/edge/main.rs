@@ -14,4 +14,5 @@ mod renewing;
 mod runs;
 mod sign_in;
 mod signals;
+mod trains;
 mod vouching;

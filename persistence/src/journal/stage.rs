@@ -50,7 +50,7 @@ pub struct Ties {
 }
 
 /// So many slots are taken in a turn; at level `disk` they share one sync.
-const BATCH: u64 = 1024;
+const BATCH: u64 = 512;
 /// Pages are made present so far ahead of the writer.
 const POPULATE: u64 = 128 << 10;
 /// Level process: from so many bytes on a batch goes to its file with a system call. Below, stores into the map are faster; above, they are
@@ -160,14 +160,14 @@ impl<S: Storage> Journal<S> {
         let index = writer.index;
         for slot in &mut guard {
             slots += 1;
-            let Some(head) = slot.record else { continue };
-            match writer.append(head, &slot.record_body()) {
-                Ok(end) => written = Some(end),
-                Err(fault) => {
-                    // dropping it would show the slots to the reactors
-                    std::mem::forget(guard);
-                    return Err(fault);
-                }
+            let mut records = slot.records();
+            let appended =
+                records.try_for_each(|(head, body)| writer.append(head, &body).map(|end| written = Some(end)));
+            drop(records);
+            if let Err(fault) = appended {
+                // dropping it would show the slots to the reactors
+                std::mem::forget(guard);
+                return Err(fault);
             }
         }
         if let Some(end) = written {

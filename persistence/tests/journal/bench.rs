@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use ringdove_core::agent::Agent;
 use ringdove_core::ids::{Epoch, Position, Time};
 use ringdove_core::record::{Cursor, RecordHead};
-use ringdove_core::rings::{CommitConsumer, CommitProducer, Doorbell, Progress, Shutdown, commit_ring};
+use ringdove_core::rings::{CommitConsumer, CommitProducer, Doorbell, Progress, Shutdown, TrainEntry, commit_ring};
 use ringdove_persistence::{Durability, Fault, Journal, JournalError, Opened, Options, Storage, Ties, recover};
 
 /// A record as it was written or read back.
@@ -136,6 +136,33 @@ impl<S: Storage> Bench<S> {
         }));
         self.cursor.advance(end);
         self.published.push(Written { head, body });
+        true
+    }
+
+    /// Publishes the records of a train as the engine does, in one slot; false: there is no room for all of them.
+    pub(crate) fn publish_train(&mut self, lens: &[usize]) -> bool {
+        let (mut cursor, mut payload, mut train, mut written) = (self.cursor, Vec::new(), Vec::new(), Vec::new());
+        let time = Time(self.time.0 + 1);
+        for len in lens {
+            self.salt += 1;
+            let body = body(self.salt, *len);
+            let (position, end) = cursor.place(body.len());
+            cursor.advance(end);
+            payload.extend_from_slice(&body);
+            train.push(TrainEntry { request: 1, position, end: payload.len() as u32, content: (0, 0) });
+            let head = RecordHead { position, epoch: self.opened.start.epoch, time };
+            written.push(Written { head, body });
+        }
+        if cursor.next() > self.progress.prepared() || self.producer.credit() == 0 {
+            return false;
+        }
+        (self.cursor, self.time) = (cursor, time);
+        assert!(self.producer.try_publish(|slot| {
+            slot.record = written.first().map(|first| first.head);
+            slot.train = train;
+            slot.set_payload(&payload);
+        }));
+        self.published.extend(written);
         true
     }
 

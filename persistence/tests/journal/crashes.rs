@@ -24,6 +24,8 @@ struct Plan {
 enum Step {
     /// A record with a body of so many bytes waits in the ring.
     Publish(usize),
+    /// Records with bodies of so many bytes wait there, in one slot.
+    Train([usize; 3]),
     /// The journal takes what waits.
     Write,
     /// The preparer runs.
@@ -45,6 +47,7 @@ fn plans(durability: Durability) -> impl Strategy<Value = Plan> {
         4 => (1_usize..700).prop_map(Step::Publish),
         // a power of two is one flipped bit away from the length 0
         1 => (0_u32..8).prop_map(|power| Step::Publish(1 << power)),
+        1 => [1_usize..300, 1..300, 1..300].prop_map(Step::Train),
         3 => Just(Step::Write),
         1 => Just(Step::Prepare),
     ];
@@ -72,6 +75,13 @@ fn follow(plan: &Plan, storage: CrashingStorage) -> Run {
     let mut bench = Bench::new(opened);
     for step in &plan.steps {
         match *step {
+            Step::Train(lens) => {
+                if !bench.publish_train(&lens) {
+                    bench.write();
+                    bench.prepare();
+                    bench.publish_train(&lens);
+                }
+            }
             Step::Publish(len) => {
                 if !bench.publish(len) {
                     // as the engine: it waits for the journal and its preparer

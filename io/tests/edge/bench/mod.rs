@@ -16,7 +16,7 @@ use ringdove_core::ids::{ConnectionId, Epoch, Position, Time, UserId, Version};
 use ringdove_core::record::{RecordHead, Records};
 use ringdove_core::rings::{
     Answer, AnswerBody, Command, CommitGate, CommitProducer, CommitSlot, Delivery, Doorbell, InboundConsumer, Progress,
-    Recipient, Shutdown, SpaceSignal, Welcome, commit_ring, inbound_ring,
+    Recipient, Shutdown, SpaceSignal, To, Welcome, commit_ring, inbound_ring,
 };
 use ringdove_core::wire::record::{LogEntry, put_message};
 use ringdove_core::wire::{Refusal, hot};
@@ -64,7 +64,7 @@ impl Default for Setup {
     }
 }
 
-/// A command as the engine got it.
+/// A command as the engine got it; each message of a train as if it had come alone.
 #[derive(Debug)]
 pub struct Heard {
     pub connection: ConnectionId,
@@ -72,6 +72,8 @@ pub struct Heard {
     pub ack: u64,
     pub command: Command,
     pub body: Vec<u8>,
+    /// Messages that came in the same slot.
+    pub together: usize,
 }
 
 /// The journal's records, as far as a test wrote some.
@@ -203,13 +205,28 @@ impl Bench {
             if let Some(large) = &large {
                 budget.give_back(large.len());
             }
-            heard.push_back(Heard {
+            let one = |request, ack, command, body, together| Heard {
                 connection: slot.connection,
-                request: slot.request,
-                ack: slot.ack.0,
-                command: slot.command.clone(),
-                body: large.map_or_else(|| slot.body().to_vec(), |large| *large),
-            });
+                request,
+                ack,
+                command,
+                body,
+                together,
+            };
+            let mut ack = slot.ack.0;
+            let Command::Train { to } = slot.command else {
+                let body = large.map_or_else(|| slot.body().to_vec(), |large| *large);
+                return heard.push_back(one(slot.request, ack, slot.command.clone(), body, 1));
+            };
+            assert_eq!(slot.request, slot.train[0].request);
+            let mut begin = 0;
+            for send in &slot.train {
+                let end = send.end as usize;
+                let command = Command::Send { key: send.key, to: To::User(to) };
+                let body = slot.body()[begin..end].to_vec();
+                heard.push_back(one(send.request, std::mem::take(&mut ack), command, body, slot.train.len()));
+                begin = end;
+            }
         });
         if taken > 0 {
             self.space.freed();

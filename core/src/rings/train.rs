@@ -1,0 +1,103 @@
+//! Trains: messages that one connection sent to one user right behind each other. They go through both rings in one slot, so that what they have
+//! in common is looked up, decided and handed on once for all of them.
+
+use super::commit::{CommitSlot, Delivery, Recipient};
+use super::inbound::LARGE_BODY;
+use super::payload::Bytes;
+use crate::ids::{Key, Ordinal, Position, Version};
+use crate::record::RecordHead;
+use crate::wire::hot::SentEntry;
+
+/// Messages of a train at most.
+pub const TRAIN: usize = 24;
+/// Bytes of all their contents at most. With what a record adds to a content, a commit slot keeps all of them in the buffer that it may keep
+/// at rest.
+pub const TRAIN_BYTES: usize = 1_536;
+
+const _: () = assert!(TRAIN_BYTES <= LARGE_BODY, "a train fits in its slot");
+
+/// A message of a train, on its way to the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrainSend {
+    /// The id of the client's frame, not 0.
+    pub request: u32,
+    /// The device's idempotency key; 0: none.
+    pub key: Key,
+    /// Where its content ends in the slot's body; it begins where the one before ends.
+    pub end: u32,
+}
+
+/// A message of a train that has happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrainEntry {
+    /// The id of the client's frame.
+    pub request: u32,
+    /// The position of its record.
+    pub position: Position,
+    /// Where its record's body ends in the slot's payload; it begins where the one before ends.
+    pub end: u32,
+    /// Where in the payload its content stands: begin and end.
+    pub content: (u32, u32),
+}
+
+/// One entry of a slot, with what its recipient and its sender are told: the slot's only one, or one of a train's.
+#[derive(Clone, Copy)]
+pub struct Piece<'a> {
+    slot: &'a CommitSlot,
+    entry: Option<&'a TrainEntry>,
+    nth: u64,
+}
+
+impl<'a> Piece<'a> {
+    /// Its content.
+    pub fn content(&self) -> Bytes<'a> {
+        self.entry.map_or_else(|| self.slot.content(), |entry| self.slot.bytes(entry.content))
+    }
+
+    /// The entry for the recipients.
+    pub fn delivery(&self) -> Delivery {
+        let delivery = self.slot.delivery;
+        Delivery { ordinal: Ordinal(delivery.ordinal.0 + self.nth), ..delivery }
+    }
+
+    /// The version that it has in the inbox of one of the slot's recipients.
+    pub fn version(&self, recipient: &Recipient) -> Version {
+        Version(recipient.version.0 + self.nth)
+    }
+
+    /// What its sender is told, and in answer to which request; `None`: the slot answers nobody with an entry.
+    pub fn answer(&self) -> Option<(u32, SentEntry)> {
+        let answer = self.slot.answer.as_ref()?;
+        let sent = answer.body.sent()?;
+        let Some(entry) = self.entry else { return Some((answer.request, sent)) };
+        let (version, ordinal) = (sent.version + self.nth, sent.ordinal + self.nth);
+        Some((entry.request, SentEntry { version, ordinal, position: entry.position.on_wire(), ..sent }))
+    }
+}
+
+impl CommitSlot {
+    /// How many entries stand in it, if any does: more than one in a train.
+    pub fn pieces_len(&self) -> usize {
+        self.train.len().max(1)
+    }
+
+    /// Each of its entries, in the engine's order. A slot without one has a piece too, which says nothing.
+    pub fn pieces(&self) -> impl Iterator<Item = Piece<'_>> {
+        let alone = self.train.is_empty().then_some(Piece { slot: self, entry: None, nth: 0 });
+        let train = (0..).zip(&self.train).map(|(nth, entry)| Piece { slot: self, entry: Some(entry), nth });
+        alone.into_iter().chain(train)
+    }
+
+    /// Each of its records, in the engine's order: what the journal has to write.
+    pub fn records(&self) -> impl Iterator<Item = (RecordHead, Bytes<'_>)> {
+        let first = self.record;
+        let alone = first.filter(|_| self.train.is_empty()).map(|head| (head, self.bytes((0, self.record_len))));
+        let mut begin = 0;
+        let train = self.train.iter().filter_map(move |entry| {
+            let body = self.bytes((begin, entry.end));
+            begin = entry.end;
+            Some((RecordHead { position: entry.position, ..first? }, body))
+        });
+        alone.into_iter().chain(train)
+    }
+}

@@ -1,0 +1,81 @@
+//! Trains: the sends that stand right behind each other in what was read, from one connection to one user. They go into the inbound ring as one
+//! command.
+
+use ringdove_core::ids::{Key, UserId};
+use ringdove_core::rings::{Command, TRAIN, TRAIN_BYTES, TrainSend};
+use ringdove_core::wire::frame::{Split, split};
+use ringdove_core::wire::hot::{self, HotClient, HotSend};
+
+use super::Edge;
+use super::publishing::Body;
+use crate::counters::Counter;
+
+/// A train that is being put together.
+#[derive(Default)]
+pub(super) struct Train {
+    pub(super) sends: Vec<TrainSend>,
+    /// The contents, one behind the other.
+    pub(super) contents: Vec<u8>,
+}
+
+impl Train {
+    fn clear(&mut self) {
+        self.sends.clear();
+        self.contents.clear();
+    }
+
+    fn add(&mut self, send: &HotSend<'_>) {
+        hot::put_text_content(&mut self.contents, send.text);
+        self.sends.push(TrainSend { request: send.id, key: Key(send.key), end: self.contents.len() as u32 });
+    }
+
+    fn has_room(&self, send: &HotSend<'_>) -> bool {
+        self.sends.len() < TRAIN && self.contents.len() + hot::text_content_len(send.text) <= TRAIN_BYTES
+    }
+}
+
+impl Edge {
+    /// Puts a train together of an allowed send and those at the begin of `behind` that go the same way, which are allowed then. Returns the bytes of
+    /// their frames; 0: there is no train. Whatever is special about a frame, it goes alone: so does one that wants no answer, acknowledges
+    /// something new, or would be refused here.
+    pub(super) fn couple(&mut self, key: u32, first: &HotSend<'_>, behind: &[u8]) -> usize {
+        let Some(connection) = self.connections.get(key as usize) else { return 0 };
+        let most = self.config.limits.unanswered.saturating_sub(connection.unanswered) as usize;
+        let (limit, acked) = (self.config.limits.frame as usize, connection.acked.0);
+        let goes_along = |send: &HotSend<'_>| send.to == first.to && send.id != 0 && send.ack <= acked;
+        self.train.clear();
+        if first.id == 0 || most < 2 || !self.train.has_room(first) {
+            return 0;
+        }
+        let mut coupled = 0;
+        while let Split::Frame { frame, used } = split(&behind[coupled..], limit)
+            && let HotClient::Send(send) = hot::decode_client(frame)
+            && goes_along(&send)
+            && self.check_text(send.text).is_ok()
+        {
+            if coupled == 0 {
+                self.train.add(first);
+            }
+            if self.train.sends.len() >= most || !self.train.has_room(&send) || self.allow(key).is_err() {
+                break;
+            }
+            self.train.add(&send);
+            coupled += used;
+        }
+        coupled
+    }
+
+    /// Publishes the train that was put together. Returns false, with nothing changed, if the ring is full.
+    pub(super) fn publish_train(&mut self, key: u32, to: UserId) -> bool {
+        let Some(first) = self.train.sends.first().map(|first| first.request) else { return true };
+        let more = self.train.sends.len() as u32 - 1;
+        let mut train = std::mem::take(&mut self.train);
+        let done = self.request_put(key, first, |slot| *slot = Command::Train { to }, Body::Train(&mut train));
+        self.train = train;
+        if done && let Some(connection) = self.connections.get_mut(key as usize) {
+            connection.unanswered += more;
+            self.output.counters.add(Counter::FramesIn, more.into());
+        }
+        done
+    }
+}
