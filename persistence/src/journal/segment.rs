@@ -100,7 +100,8 @@ const SYNCED_AT: usize = 32;
 const HEADER_CRC_AT: usize = 40;
 
 impl RecordBytes {
-    /// Writes the header of a record of events into `bytes`, which are zero, and returns its own CRC for the chain.
+    /// Writes the header of a record of events into `bytes`, and returns its own CRC for the chain. It is written in words of eight bytes, as the
+    /// checksum reads it: a processor waits where it reads more at once than was written at once.
     pub(crate) fn encode(
         bytes: &mut [u8; HEADER_BYTES],
         head: RecordHead,
@@ -108,15 +109,17 @@ impl RecordBytes {
         synced: Position,
         chain: u32,
     ) -> u32 {
-        bytes[..4].copy_from_slice(&(body.len() as u32).to_le_bytes());
-        bytes[KIND_AT..][..2].copy_from_slice(&KIND_EVENTS.to_le_bytes());
-        bytes[POSITION_AT..][..8].copy_from_slice(&head.position.0.to_le_bytes());
-        bytes[RECORD_EPOCH_AT..][..4].copy_from_slice(&head.epoch.0.to_le_bytes());
-        bytes[BODY_CRC_AT..][..4].copy_from_slice(&crc32c::crc32c(body).to_le_bytes());
-        bytes[TIME_AT..][..8].copy_from_slice(&head.time.0.to_le_bytes());
-        bytes[SYNCED_AT..][..8].copy_from_slice(&synced.0.to_le_bytes());
+        let mut put = |at: usize, word: u64| bytes[at..][..8].copy_from_slice(&word.to_le_bytes());
+        put(0, body.len() as u64 | u64::from(KIND_EVENTS) << (8 * KIND_AT));
+        put(POSITION_AT, head.position.0);
+        put(
+            RECORD_EPOCH_AT,
+            u64::from(head.epoch.0) | u64::from(crc32c::crc32c(body)) << (8 * (BODY_CRC_AT - RECORD_EPOCH_AT)),
+        );
+        put(TIME_AT, head.time.0);
+        put(SYNCED_AT, synced.0);
         let crc = crc32c::crc32c_append(chain, &bytes[..HEADER_CRC_AT]);
-        bytes[HEADER_CRC_AT..][..4].copy_from_slice(&crc.to_le_bytes());
+        bytes[HEADER_CRC_AT..].copy_from_slice(&u64::from(crc).to_le_bytes());
         crc
     }
 
