@@ -280,16 +280,9 @@ impl State {
         to: UserId,
         messages: &mut [Sent],
     ) -> (Version, Version) {
-        let mut first = None;
-        for message in &mut *messages {
-            let Self { inboxes, windows, .. } = self;
-            let mut push = |id: UserId| {
-                let inbox = id.counter().and_then(|counter| inboxes.get_mut(counter as usize - 1));
-                inbox.map_or(Version(0), |inbox| inbox.push(message.position, windows))
-            };
-            let versions = (push(from), push(to));
-            message.version = versions.0;
-            first.get_or_insert(versions);
+        let (own, theirs) = (self.push_all(from, messages), self.push_all(to, messages));
+        for (message, version) in messages.iter_mut().zip(own.0..) {
+            message.version = Version(version);
         }
         if let Some(last) = messages.last() {
             self.chats.set(from, to, Chat { ordinal: last.ordinal, last: last.position });
@@ -297,7 +290,18 @@ impl State {
         if let Some(device) = self.device_mut(from, device) {
             messages.iter().filter(|message| message.key != Key(0)).for_each(|message| device.keys.remember(*message));
         }
-        first.unwrap_or_default()
+        (own, theirs)
+    }
+
+    /// Gives messages to one inbox, and returns the version of the first.
+    fn push_all(&mut self, to: UserId, messages: &[Sent]) -> Version {
+        let inbox = to.counter().and_then(|counter| self.inboxes.get_mut(counter as usize - 1));
+        let Some(inbox) = inbox else { return Version(0) };
+        let first = Version(inbox.head().0 + 1);
+        for message in messages {
+            inbox.push(message.position, &mut self.windows);
+        }
+        first
     }
 
     fn group_changed(&mut self, head: RecordHead, entry: &LogEntry<'_>, listener: &mut impl Listener) {
