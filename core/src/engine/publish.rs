@@ -12,7 +12,7 @@ use crate::record::{Cursor, MAX_BODY, RecordHead};
 use crate::rings::{
     Answer, AnswerBody, CommitProducer, Delivery, Progress, RECIPIENTS, Recipient, TrainEntry, TrainSend,
 };
-use crate::wire::record::{LogEntry, put_message};
+use crate::wire::record::{Between, LogEntry, put_message_between};
 use crate::wire::{Code, Refusal};
 
 /// One command takes at most so many slots at once; a larger fan-out goes on in later turns.
@@ -250,20 +250,14 @@ impl Publisher {
         sent.clear();
         let (mut cursor, mut chat) = (self.cursor, train.chat);
         let Train { asker, to, time, answered, .. } = *train;
+        let (from, device) = (asker.user.0, asker.device.0);
+        let alike = LogEntry { from, device, user: to.0, ..LogEntry::default() };
+        let between = Between::of(&alike);
         for (send, content) in sends {
             chat.ordinal.0 += 1;
             let begin = body.len();
-            let entry = LogEntry {
-                from: asker.user.0,
-                device: asker.device.0,
-                key: send.key.0,
-                user: to.0,
-                group: 0,
-                ordinal: chat.ordinal.0,
-                content,
-                previous: chat.last.0,
-            };
-            let stands = put_message(body, &entry);
+            let (key, ordinal, previous) = (send.key.0, chat.ordinal.0, chat.last.0);
+            let stands = put_message_between(body, &between, &LogEntry { key, ordinal, content, previous, ..alike });
             let (position, end) = cursor.place(body.len() - begin);
             cursor.advance(end);
             chat.last = position;

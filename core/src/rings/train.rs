@@ -1,7 +1,7 @@
 //! Trains: messages that one connection sent to one user right behind each other. They go through both rings in one slot, so that what they have
 //! in common is looked up, decided and handed on once for all of them.
 
-use super::commit::{CommitSlot, Delivery, Recipient};
+use super::commit::{CommitSlot, Recipient};
 use super::inbound::LARGE_BODY;
 use super::payload::Bytes;
 use crate::ids::{Key, Ordinal, Position, Version};
@@ -54,10 +54,9 @@ impl<'a> Piece<'a> {
         self.entry.map_or_else(|| self.slot.content(), |entry| self.slot.bytes(entry.content))
     }
 
-    /// The entry for the recipients.
-    pub fn delivery(&self) -> Delivery {
-        let delivery = self.slot.delivery;
-        Delivery { ordinal: Ordinal(delivery.ordinal.0 + self.nth), ..delivery }
+    /// Its number in the conversation.
+    pub fn ordinal(&self) -> Ordinal {
+        Ordinal(self.slot.delivery.ordinal.0 + self.nth)
     }
 
     /// The version that it has in the inbox of one of the slot's recipients.

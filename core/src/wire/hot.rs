@@ -3,7 +3,7 @@
 
 use super::frame::put_length;
 use super::v1;
-use super::varint::{NUMBER, Room, number_len, put, put_number, put_varint, varint, varint_len};
+use super::varint::{Fields, NUMBER, Room, number_len, put, put_number, put_varint, varint, varint_len};
 use super::{Code, Refusal};
 use crate::ids::WIRE_BOUND;
 
@@ -239,15 +239,43 @@ impl Tail for [u8] {
     }
 }
 
+/// When an entry happened, as a field of it: entries of one millisecond share it.
+pub type TimeField = Fields<16>;
+
+/// The field of a time, in ms since 1970.
+#[inline]
+pub fn time_field(ms: u64) -> TimeField {
+    Fields::of(|room| room.number(TIME, ms))
+}
+
+/// What the entries that several messages became have in common for a reader.
+#[derive(Clone, Copy, Debug)]
+pub struct Common {
+    names: Fields<40>,
+    time: TimeField,
+}
+
+impl Common {
+    /// Whom the entries name, and when they happened, in ms since 1970.
+    #[inline]
+    pub fn new(names: Names, ms: u64) -> Self {
+        let Names { from, user, group } = names;
+        let names = Fields::of(|room| {
+            room.number(FROM, from);
+            room.number(USER, user);
+            room.number(GROUP, group);
+        });
+        Self { names, time: time_field(ms) }
+    }
+}
+
 /// A tail that is not encoded yet.
 #[derive(Clone, Copy, Debug)]
 pub struct NewTail<'a> {
-    /// Whom it names.
-    pub names: Names,
+    /// What it may have in common with others.
+    pub common: &'a Common,
     /// Its number in the conversation.
     pub ordinal: u64,
-    /// When, in ms since 1970.
-    pub time: u64,
     /// Fields 8 to 18, encoded.
     pub content: &'a [u8],
 }
@@ -259,13 +287,11 @@ impl NewTail<'_> {
         out.extend_from_slice(self.content);
     }
 
+    #[inline]
     fn put_numbers<const N: usize>(&self, room: &mut Room<'_, N>) {
-        let Names { from, user, group } = self.names;
-        room.number(FROM, from);
-        room.number(USER, user);
-        room.number(GROUP, group);
+        room.fields(&self.common.names);
         room.number(ORDINAL, self.ordinal);
-        room.number(TIME, self.time);
+        room.fields(&self.common.time);
     }
 }
 
@@ -339,6 +365,11 @@ pub struct SentEntry {
 
 /// Appends the answer to a send, with its length.
 pub fn put_answer(out: &mut Vec<u8>, id: u32, sent: SentEntry) {
+    put_answer_of(out, id, sent, &time_field(sent.time));
+}
+
+/// The same for one of several sends that happened at the same time, whose field is there already.
+pub fn put_answer_of(out: &mut Vec<u8>, id: u32, sent: SentEntry, time: &TimeField) {
     put(out, |room: &mut Room<'_, { 9 * NUMBER }>| {
         room.nested(0, |room| {
             room.number(ID, u64::from(id));
@@ -348,7 +379,7 @@ pub fn put_answer(out: &mut Vec<u8>, id: u32, sent: SentEntry) {
                 room.number(USER, sent.user);
                 room.number(GROUP, sent.group);
                 room.number(ORDINAL, sent.ordinal);
-                room.number(TIME, sent.time);
+                room.fields(time);
                 room.number(POSITION, sent.position);
             });
         });

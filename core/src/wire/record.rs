@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use super::varint::{NUMBER, Room, number_len, put, put_number, varint};
+use super::varint::{Fields, NUMBER, Room, number_len, put, put_number, varint};
 
 const EVENTS: u8 = 0x0a; // Record.events
 const MESSAGE_SENT: u8 = 0x0a; // Event.message_sent
@@ -36,19 +36,46 @@ pub struct LogEntry<'a> {
     pub previous: u64,
 }
 
+/// Between whom messages go: what their records have in common.
+#[derive(Clone, Copy, Debug)]
+pub struct Between {
+    from: Fields<24>,
+    to: Fields<24>,
+}
+
+impl Between {
+    /// Between whom a message goes.
+    #[inline]
+    pub fn of(m: &LogEntry<'_>) -> Self {
+        let from = Fields::of(|room| {
+            room.number(0x08, m.from);
+            room.number(0x10, u64::from(m.device));
+        });
+        let to = Fields::of(|room| {
+            room.number(0x20, m.user);
+            room.number(0x28, m.group);
+        });
+        Self { from, to }
+    }
+}
+
 /// Appends a record that holds one message, and returns where its content stands in `out`.
 pub fn put_message(out: &mut Vec<u8>, m: &LogEntry<'_>) -> Range<usize> {
+    put_message_between(out, &Between::of(m), m)
+}
+
+/// The same for one of several messages between the same people, who are encoded already.
+#[inline]
+pub fn put_message_between(out: &mut Vec<u8>, between: &Between, m: &LogEntry<'_>) -> Range<usize> {
     let behind = m.content.len() + number_len(m.previous);
     put(out, |room: &mut Room<'_, { 9 * NUMBER }>| {
         room.byte(EVENTS);
         room.nested(behind, |room| {
             room.byte(MESSAGE_SENT);
             room.nested(behind, |room| {
-                room.number(0x08, m.from);
-                room.number(0x10, u64::from(m.device));
+                room.fields(&between.from);
                 room.number(0x18, m.key);
-                room.number(0x20, m.user);
-                room.number(0x28, m.group);
+                room.fields(&between.to);
                 room.number(0x30, m.ordinal);
                 // a length is a number field too, in all but its meaning
                 room.number(0x3a, m.content.len() as u64);

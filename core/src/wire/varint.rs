@@ -35,7 +35,37 @@ pub fn put<const N: usize>(out: &mut Vec<u8>, fill: impl FnOnce(&mut Room<'_, N>
     out.truncate(begin + used);
 }
 
+/// Fields that are encoded once and put many times, of at most `N` bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Fields<const N: usize> {
+    bytes: [u8; N],
+    used: usize,
+}
+
+impl<const N: usize> Fields<N> {
+    /// What `fill` puts.
+    #[inline]
+    pub fn of(fill: impl FnOnce(&mut Room<'_, N>)) -> Self {
+        let mut fields = Self { bytes: [0; N], used: 0 };
+        let mut room = Room { bytes: &mut fields.bytes, used: 0 };
+        fill(&mut room);
+        fields.used = room.used;
+        fields
+    }
+}
+
 impl<const N: usize> Room<'_, N> {
+    /// Puts fields that were encoded before.
+    #[inline]
+    pub fn fields<const M: usize>(&mut self, fields: &Fields<M>) {
+        match self.bytes[self.used..].first_chunk_mut::<M>() {
+            // all of it, whatever stands behind the fields: that many bytes are a move or two
+            Some(room) => *room = fields.bytes,
+            None => self.bytes[self.used..][..fields.used].copy_from_slice(&fields.bytes[..fields.used]),
+        }
+        self.used += fields.used;
+    }
+
     /// Puts a byte.
     #[inline]
     pub fn byte(&mut self, byte: u8) {
@@ -184,6 +214,12 @@ mod tests {
             assert_eq!(varint_len(value), expected.len(), "{value}");
             bytes.push(9);
             assert_eq!(varint(&bytes[1..]), Some((value, &[9][..])));
+            bytes.extend([0xff; 8]);
+            assert_eq!(
+                varint(&bytes[1..]).map(|(value, rest)| (value, rest.len())),
+                Some((value, 9)),
+                "whatever is behind it"
+            );
             assert_eq!(varint(&expected[..expected.len() - 1]), None, "cut short");
         }
         assert_eq!(varint(&[0xff; 9]), None);
@@ -194,6 +230,14 @@ mod tests {
     #[should_panic(expected = "out of bounds")]
     fn more_than_there_is_room_for_is_a_bug() {
         put(&mut Vec::new(), |room: &mut Room<'_, 2>| room.varint(1 << 14));
+    }
+
+    #[test]
+    fn fields_may_be_put_up_to_the_end() {
+        let fields: Fields<8> = Fields::of(|room| room.number(0x08, 300));
+        let mut bytes = vec![7];
+        put(&mut bytes, |room: &mut Room<'_, 12>| (0..4).for_each(|_| room.fields(&fields)));
+        assert_eq!(bytes[1..], [0x08, 0xac, 0x02].repeat(4));
     }
 
     #[test]

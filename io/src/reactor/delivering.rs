@@ -1,10 +1,10 @@
 //! From the commit ring to the connections: entries to their recipients first, then the answer.
 
-use ringdove_core::ids::{ConnectionId, GroupId, UserId, Version};
+use ringdove_core::ids::{ConnectionId, GroupId, Ordinal, UserId, Version};
 use ringdove_core::rings::{Answer, AnswerBody, CommitSlot, Delivery, PORTION, Recipient};
 use ringdove_core::wire::bundle::Bundle;
 use ringdove_core::wire::frame::put_length;
-use ringdove_core::wire::hot::{self, Names, NewTail, SentEntry, Tail};
+use ringdove_core::wire::hot::{self, Common, Names, NewTail, SentEntry, Tail};
 use ringdove_core::wire::{Refusal, v1};
 
 use super::Edge;
@@ -37,18 +37,25 @@ impl Tails {
     pub(super) fn of(&mut self, own: bool, slot: &CommitSlot) -> &[u8] {
         let tail = if own { &mut self.own } else { &mut self.others };
         if tail.is_empty() {
-            new_tail(own, &slot.delivery, &slot.content()).put(tail);
+            new_tail(&common(own, &slot.delivery), slot.delivery.ordinal, &slot.content()).put(tail);
         }
         tail
     }
 }
 
-/// The entry's tail, for the sender's own devices or for anyone else.
-pub(super) fn new_tail<'a>(own: bool, delivery: &Delivery, content: &'a [u8]) -> NewTail<'a> {
-    let Delivery { from: UserId(from), user: UserId(user), group: GroupId(group), ordinal, time } = *delivery;
+/// What all entries of a slot say, to the sender's own devices or to anyone else.
+#[inline]
+pub(super) fn common(own: bool, delivery: &Delivery) -> Common {
+    let Delivery { from: UserId(from), user: UserId(user), group: GroupId(group), time, .. } = *delivery;
     // nobody is not the sender: any viewer who is not stands for all of them
     let names = Names::for_viewer(if own { from } else { 0 }, from, user, group);
-    NewTail { names, ordinal: ordinal.0, time: time.0, content }
+    Common::new(names, time.0)
+}
+
+/// The tail of one entry.
+#[inline]
+pub(super) fn new_tail<'a>(common: &'a Common, ordinal: Ordinal, content: &'a [u8]) -> NewTail<'a> {
+    NewTail { common, ordinal: ordinal.0, content }
 }
 
 impl Edge {
@@ -89,7 +96,10 @@ impl Edge {
                 all.iter().for_each(|one| self.push_signal(one.key(), one.generation, &frame));
             }
             _ if !slot.train.is_empty() => return self.deliver_train(slot),
-            [one] => self.push(one, &new_tail(one.is_own(), &slot.delivery, &slot.content())),
+            [one] => {
+                let common = common(one.is_own(), &slot.delivery);
+                self.push(one, &new_tail(&common, slot.delivery.ordinal, &slot.content()));
+            }
             many => {
                 tails.clear();
                 for recipient in many {
@@ -105,9 +115,10 @@ impl Edge {
         let asker = slot.answer.as_ref().map(|answer| answer.connection).filter(|to| to.reactor == self.index);
         let mut count = 0;
         for piece in slot.pieces() {
-            let (content, delivery) = (piece.content(), piece.delivery());
+            let content = piece.content();
             for one in recipients(slot, self.index) {
-                let tail = new_tail(one.is_own(), &delivery, &content);
+                let common = common(one.is_own(), &slot.delivery);
+                let tail = new_tail(&common, piece.ordinal(), &content);
                 self.push_entry(one.key(), one.generation, piece.version(one), &tail);
                 count += 1;
             }
@@ -270,7 +281,8 @@ impl Edge {
             return self.answer_sent(key, answer.request, sent);
         }
         let content = slot.content();
-        let tail = new_tail(true, &slot.delivery, &content);
+        let common = common(true, &slot.delivery);
+        let tail = new_tail(&common, slot.delivery.ordinal, &content);
         self.push_entry(key, answer.connection.generation, Version(sent.version), &tail);
     }
 

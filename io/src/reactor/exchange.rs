@@ -2,11 +2,11 @@
 //! up once.
 
 use ringdove_core::ids::{ConnectionId, Version};
-use ringdove_core::rings::{Answer, AnswerBody, CommitSlot, Piece, Recipient};
+use ringdove_core::rings::{Answer, AnswerBody, CommitSlot, Recipient};
 use ringdove_core::wire::hot::{self, Tail};
 
 use super::Edge;
-use super::delivering::{PUSH_HEAD, new_tail};
+use super::delivering::{PUSH_HEAD, common, new_tail};
 use super::runs::recipients;
 use crate::counters::Counter;
 
@@ -90,15 +90,18 @@ impl Edge {
         if let Some(connection) = connections.get_mut(to.key() as usize).filter(|connection| connection.takes_news(to))
         {
             let mut version = connection.sent;
-            for (piece, one) in entries(slots, *index) {
-                let content = piece.content();
-                let tail = new_tail(to.is_own(), &piece.delivery(), &content);
-                if !output.has_room(connection, tail.bound() + PUSH_HEAD) {
-                    break;
+            'room: for (slot, one) in told(slots, *index) {
+                let common = common(to.is_own(), &slot.delivery);
+                for piece in slot.pieces() {
+                    let content = piece.content();
+                    let tail = new_tail(&common, piece.ordinal(), &content);
+                    if !output.has_room(connection, tail.bound() + PUSH_HEAD) {
+                        break 'room;
+                    }
+                    version = piece.version(one);
+                    tail.put_push(output.open(connection), version.0);
+                    pushed += 1;
                 }
-                version = piece.version(one);
-                tail.put_push(output.open(connection), version.0);
-                pushed += 1;
             }
             if pushed > 0 {
                 output.note_pushed(to.key(), connection);
@@ -106,9 +109,11 @@ impl Edge {
                 output.counters.add(Counter::Pushes, pushed as u64);
             }
         }
-        for (piece, one) in entries(slots, self.index).skip(pushed) {
-            let content = piece.content();
-            let tail = new_tail(one.is_own(), &piece.delivery(), &content);
+        let entries =
+            told(slots, self.index).flat_map(|(slot, one)| slot.pieces().map(move |piece| (slot, piece, one)));
+        for (slot, piece, one) in entries.skip(pushed) {
+            let (content, common) = (piece.content(), common(one.is_own(), &slot.delivery));
+            let tail = new_tail(&common, piece.ordinal(), &content);
             self.push_entry(one.key(), one.generation, piece.version(one), &tail);
         }
     }
@@ -122,10 +127,14 @@ impl Edge {
             return answers.for_each(|(request, sent)| self.answer_piece(to, request, sent));
         };
         let (mut newest, mut count) = (Version(0), 0);
+        let (mut ms, mut time) = (0, hot::time_field(0));
         for (request, sent) in slots.iter().flat_map(|slot| slot.pieces()).filter_map(|piece| piece.answer()) {
             newest.0 = newest.0.max(sent.version);
             count += 1;
-            hot::put_answer(output.open(connection), request, sent);
+            if sent.time != ms {
+                (ms, time) = (sent.time, hot::time_field(sent.time));
+            }
+            hot::put_answer_of(output.open(connection), request, sent, &time);
         }
         output.note_answered(to.key, connection);
         connection.unanswered = connection.unanswered.saturating_sub(count);
@@ -134,11 +143,7 @@ impl Edge {
     }
 }
 
-/// Each entry of these slots, with the one connection of this reactor that is told of it.
-fn entries<'a>(slots: &'a [&'a CommitSlot], reactor: u8) -> impl Iterator<Item = (Piece<'a>, &'a Recipient)> {
-    let told = move |slot: &'a &'a CommitSlot| recipients(slot, reactor).first();
-    slots
-        .iter()
-        .filter_map(move |slot| Some((slot, told(slot)?)))
-        .flat_map(|(slot, one)| slot.pieces().map(move |piece| (piece, one)))
+/// Each of these slots, with the one connection of this reactor that is told of it.
+fn told<'a>(slots: &'a [&'a CommitSlot], reactor: u8) -> impl Iterator<Item = (&'a CommitSlot, &'a Recipient)> {
+    slots.iter().filter_map(move |slot| Some((*slot, recipients(slot, reactor).first()?)))
 }
