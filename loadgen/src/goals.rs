@@ -1,5 +1,7 @@
 //! What ringdove has to reach beside its floor and its rivals: which load, which figure, and which bound.
 
+use std::ops::Range;
+
 use clap::ValueEnum;
 
 use crate::load::{DURABLE, Load};
@@ -13,8 +15,11 @@ const RIVALS: &[&str] = &["nats", "redis", "redis-replies", "mosquitto"];
 const KEEPERS: &[&str] = &["redis-streams", "jetstream"];
 /// Bytes of a text, unless a goal is about larger ones.
 const PAYLOAD: usize = 64;
-/// Sends at a time where as much as goes through is measured.
-const MANY: u64 = 1_000;
+/// Sends under way at a time in pairs, where as much as goes through is measured. No single number shows that: more of them make more messages up to
+/// where a system has enough to do at a time, and that is not the same for all.
+const WINDOWS: [u64; 3] = [1_000, 4_000, 16_000];
+/// The same with texts of 1 KiB, of which 4,000 are 4 MB.
+const WINDOWS_1K: [u64; 2] = [1_000, 4_000];
 
 /// What ringdove has to reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -27,13 +32,13 @@ pub enum Goal {
     /// 50 pairs, 100,000 sends a second.
     #[value(name = "open-100k")]
     Open100k,
-    /// 50 pairs, as much as goes through.
+    /// 50 pairs, as much as goes through: the best of 1,000, 4,000 and 16,000 sends under way, each system's own.
     PairMaximum,
     /// A group of 100, 500 and 2,000, as much as goes through.
     FanoutMaximum,
     /// 100 sends a second to a group of 500: until the last member has it.
     LastMember,
-    /// Texts of 1 KiB: pairs and a group of 100, as much as goes through.
+    /// Texts of 1 KiB, as much as goes through: 50 pairs, the best of 1,000 and 4,000 sends under way, each system's own; and a group of 100.
     #[value(name = "payload-1k")]
     Payload1k,
     /// 10,000 connections that say nothing.
@@ -48,6 +53,17 @@ pub enum Goal {
     Disk1,
     /// 10,000 people are cut off at once and come back at once, while 100 pairs write.
     Storm,
+}
+
+/// Under which of a goal's loads, by their places, a figure is taken.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Under {
+    /// This one.
+    One(usize),
+    /// This one of several that are judged together: told and held against their bound, and no goal of its own.
+    Alone(usize),
+    /// All of these: each system is judged by the best that it reaches under any of them, in each pool anew.
+    BestOf(Range<usize>),
 }
 
 /// What stands beside ringdove's figure.
@@ -83,8 +99,8 @@ pub type Figure = fn(&Run) -> Option<f64>;
 pub struct Measure {
     /// Which figure, with its unit.
     pub name: &'static str,
-    /// Of which of the goal's loads.
-    pub load: usize,
+    /// Under which of the goal's loads.
+    pub under: Under,
     /// The figure.
     pub of: Figure,
     /// Beside what.
@@ -120,12 +136,32 @@ fn pairs(pairs: usize, payload: usize, pace: Option<Pace>) -> Load {
     Load::Pair { pairs, payload, pace, name: "pair" }
 }
 
+/// 50 pairs, once with each of these numbers of sends under way.
+fn windows(windows: &[u64], payload: usize) -> Vec<Load> {
+    windows.iter().map(|window| pairs(50, payload, Some(Pace::Window(*window)))).collect()
+}
+
 fn durable(window: u64) -> Load {
     Load::Pair { pairs: 32, payload: PAYLOAD, pace: Some(Pace::Window(window)), name: DURABLE }
 }
 
 fn group(members: usize, payload: usize) -> Load {
     Load::Fanout { groups: 1, members, payload, pace: Pace::Window(16) }
+}
+
+impl Under {
+    /// The loads, by their places; at least one.
+    pub fn loads(&self) -> Range<usize> {
+        match self {
+            Self::One(load) | Self::Alone(load) => *load..load + 1,
+            Self::BestOf(loads) => loads.clone(),
+        }
+    }
+
+    /// Several loads that are judged together, and then each of them alone.
+    fn best_and_alone(loads: Range<usize>) -> impl Iterator<Item = Self> {
+        std::iter::once(Self::BestOf(loads.clone())).chain(loads.map(Self::Alone))
+    }
 }
 
 impl Goal {
@@ -138,7 +174,7 @@ impl Goal {
     pub fn course(self) -> Course {
         use Beside::{Best, Load as OtherLoad, Nothing, One};
         use Bound::{AlwaysAbove, AlwaysBelow, AtLeast, AtMost};
-        let measure = |name, of, beside, bound| Measure { name, load: 0, of, beside, bound };
+        let measure = |name, of, beside, bound| Measure { name, under: Under::One(0), of, beside, bound };
         let course = |loads, others: &[&'static str], measures| Course {
             loads,
             ringdove: "ringdove",
@@ -171,31 +207,36 @@ impl Goal {
                 &["floor-sleeping", "floor"],
                 vec![measure("p90 us", |run| percentile(run, "delivery", "p90"), One("floor-sleeping"), AtMost(1.0))],
             ),
-            Self::PairMaximum => course(
-                vec![pairs(50, PAYLOAD, Some(Pace::Window(MANY)))],
-                &["floor", "nats", "redis", "redis-replies"],
-                vec![
-                    measure("messages/s", SENDS, One("nats"), AtLeast(1.0)),
-                    measure("messages/s", SENDS, One("redis-replies"), AtLeast(1.2)),
-                    measure("CPU s/million", CPU, One("floor"), AtMost(1.8)),
-                ],
-            ),
+            Self::PairMaximum => {
+                let loads = windows(&WINDOWS, PAYLOAD);
+                let messages = |under: Under| {
+                    [("nats", 1.0), ("redis-replies", 1.2)].map(|(other, least)| Measure {
+                        under: under.clone(),
+                        ..measure("messages/s", SENDS, One(other), AtLeast(least))
+                    })
+                };
+                let cost = |load| Measure {
+                    under: Under::One(load),
+                    ..measure("CPU s/million", CPU, One("floor"), AtMost(1.8))
+                };
+                let all = 0..loads.len();
+                let measures = Under::best_and_alone(all.clone()).flat_map(messages).chain(all.map(cost)).collect();
+                course(loads, &["floor", "nats", "redis", "redis-replies"], measures)
+            }
             Self::FanoutMaximum => {
                 let others: Vec<_> = std::iter::once(&"floor").chain(RIVALS).copied().collect();
                 let loads = vec![group(100, PAYLOAD), group(500, PAYLOAD), group(2_000, PAYLOAD)];
                 let each = |load| {
-                    let measure =
-                        move |beside, bound| Measure { name: "deliveries/s", load, of: DELIVERIES, beside, bound };
+                    let under = Under::One(load);
+                    let measure = move |beside, bound| Measure {
+                        under: under.clone(),
+                        ..measure("deliveries/s", DELIVERIES, beside, bound)
+                    };
                     [measure(One("floor"), AtLeast(0.95)), measure(Best(RIVALS), AlwaysAbove(1.0))]
                 };
                 let mut measures: Vec<_> = (0..loads.len()).flat_map(each).collect();
-                measures.push(Measure {
-                    name: "CPU s/million",
-                    load: 2,
-                    of: CPU,
-                    beside: OtherLoad(0),
-                    bound: AtMost(1.6),
-                });
+                measures
+                    .push(Measure { under: Under::One(2), ..measure("CPU s/million", CPU, OtherLoad(0), AtMost(1.6)) });
                 course(loads, &others, measures)
             }
             Self::LastMember => course(
@@ -204,16 +245,13 @@ impl Goal {
                 vec![measure("p50 us", |run| percentile(run, "last member", "p50"), One("floor"), AtMost(1.1))],
             ),
             Self::Payload1k => {
-                let loads = vec![pairs(50, 1_024, Some(Pace::Window(MANY))), group(100, 1_024)];
-                let each = |load| Measure {
-                    name: "deliveries/s",
-                    load,
-                    of: DELIVERIES,
-                    beside: One("floor"),
-                    bound: AtLeast(0.8),
-                };
-                let measures = (0..loads.len()).map(each).collect();
-                course(loads, &["floor", "nats", "redis"], measures)
+                let mut loads = windows(&WINDOWS_1K, 1_024);
+                let (pairs, in_group) = (0..loads.len(), loads.len());
+                loads.push(group(100, 1_024));
+                let deliveries =
+                    |under| Measure { under, ..measure("deliveries/s", DELIVERIES, One("floor"), AtLeast(0.8)) };
+                let unders = Under::best_and_alone(pairs).chain([Under::One(in_group)]);
+                course(loads, &["floor", "nats", "redis"], unders.map(deliveries).collect())
             }
             Self::Idle => course(
                 vec![Load::Idle { connections: 10_000 }],
@@ -316,14 +354,39 @@ mod tests {
                 assert!(crate::system::named(name).is_ok(), "{goal:?} names {name}");
             }
             for measure in &course.measures {
-                assert!(measure.load < course.loads.len());
+                let under = measure.under.loads();
+                assert!(!under.is_empty() && under.end <= course.loads.len(), "{goal:?} is judged under {under:?}");
                 let named: Vec<&str> = match measure.beside {
                     Beside::One(name) => vec![name],
                     Beside::Best(names) => names.to_vec(),
-                    Beside::Nothing | Beside::Load(_) => Vec::new(),
+                    Beside::Load(load) => {
+                        assert!(load < course.loads.len(), "{goal:?} is judged beside {load}");
+                        Vec::new()
+                    }
+                    Beside::Nothing => Vec::new(),
                 };
                 assert!(named.iter().all(|name| course.others.contains(name)), "{goal:?}");
             }
+        }
+    }
+
+    /// Loads that are judged together are of one workload, and each of them is told alone, held against the same bound, and nothing else is.
+    #[test]
+    fn whatever_is_judged_together_is_also_told_alone() {
+        for goal in Goal::value_variants() {
+            let course = goal.course();
+            let said = |measure: &Measure| (measure.name, measure.beside, measure.bound);
+            let alone = || course.measures.iter().filter(|measure| matches!(measure.under, Under::Alone(_)));
+            let mut told = 0;
+            for whole in course.measures.iter().filter(|measure| matches!(measure.under, Under::BestOf(_))) {
+                let parts = alone().filter(|part| said(part) == said(whole)).flat_map(|part| part.under.loads());
+                assert!(parts.eq(whole.under.loads()), "{goal:?}: {} {:?}", whole.name, whole.beside);
+                let mut workloads = course.loads[whole.under.loads()].iter().map(|load| load.case().workload);
+                let first = workloads.next();
+                assert!(workloads.all(|other| Some(other) == first), "{goal:?}");
+                told += whole.under.loads().len();
+            }
+            assert_eq!(alone().count(), told, "{goal:?}");
         }
     }
 }

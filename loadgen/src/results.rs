@@ -320,13 +320,14 @@ pub struct Interval {
 /// A goal, and what came of it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Verdict {
-    /// Which goal.
+    /// Which goal, and under which of its loads, where it has several: `best of` these, each system's own, or one of them `alone`.
     pub goal: String,
     /// Of which figure.
     pub measure: String,
     /// What has to hold, in words.
     pub bound: String,
-    /// ringdove's figure: the median of its figures in all pools that count, each the median of its rounds that count; left out where no pool does.
+    /// ringdove's figure: the median of its figures in all pools that count, each the median of its rounds that count, or the best of those under
+    /// several loads; left out where no pool does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ringdove: Option<f64>,
     /// The figure beside it, made likewise; left out where the goal is a plain number.

@@ -1,11 +1,13 @@
 //! Goals held against a comparison: figures of one pool of rounds beside each other, the median of the pools, and their spread.
 
-use crate::goals::{Beside, Bound, Course, Goal, Measure};
+use std::ops::Range;
+
+use crate::goals::{Beside, Bound, Course, Goal, Measure, Under};
 use crate::load::Load;
 use crate::median::{median, sorted};
 use crate::pool::{self, pools};
 use crate::reports::form;
-use crate::results::{Comparison, Verdict};
+use crate::results::{Case, Comparison, Verdict};
 
 /// Pools that have to count for a goal to be decided.
 pub const ENOUGH: u32 = 9;
@@ -33,7 +35,7 @@ fn verdict(goal: Goal, course: &Course, measure: &Measure, comparison: &Comparis
     let judged = sorted(judged);
     let named = named(course, measure, comparison);
     Verdict {
-        goal: format!("{}{}", goal.name(), apart(course, measure.load)),
+        goal: format!("{}{}{}", goal.name(), apart(course, measure.under.loads()), alone(&measure.under)),
         measure: measure.name.to_owned(),
         bound: measure.bound.words(comparison.pool),
         ringdove: median(&sorted(own)),
@@ -46,24 +48,27 @@ fn verdict(goal: Goal, course: &Course, measure: &Measure, comparison: &Comparis
 
 /// ringdove's figure and the one beside it (1 where there is none), in each pool that counts for both.
 fn figures(course: &Course, measure: &Measure, comparison: &Comparison) -> Vec<(f64, f64)> {
-    let under = |load: usize| course.loads[load].case();
-    let case = under(measure.load);
+    let cases: Vec<_> = course.loads.iter().map(Load::case).collect();
     let both = |pool| {
-        let of = |system: &str| pool::figure(comparison, system, &case, &pool, measure.of);
+        let under = |loads: Range<usize>, system: &str| {
+            best(measure.bound, loads.map(|load| pool::figure(comparison, system, &cases[load], &pool, measure.of)))
+        };
+        let of = |system: &str| under(measure.under.loads(), system);
         let other = match measure.beside {
             Beside::Nothing => Some(1.0),
             Beside::One(name) => of(name),
-            Beside::Best(names) => {
-                // the best of all who take part, or nobody's: one whose runs count for nothing might have been it
-                let figures: Option<Vec<_>> = present(names, comparison).into_iter().map(of).collect();
-                let better = if measure.bound.wants_less() { f64::min } else { f64::max };
-                figures.and_then(|figures| figures.into_iter().reduce(better))
-            }
-            Beside::Load(load) => pool::figure(comparison, course.ringdove, &under(load), &pool, measure.of),
+            Beside::Best(names) => best(measure.bound, present(names, comparison).into_iter().map(of)),
+            Beside::Load(load) => under(load..load + 1, course.ringdove),
         };
         of(course.ringdove).zip(other)
     };
     pools(comparison).filter_map(both).collect()
+}
+
+/// The best of all these figures, or none if one is not there: one whose runs count for nothing might have been it.
+fn best(bound: Bound, figures: impl Iterator<Item = Option<f64>>) -> Option<f64> {
+    let better = if bound.wants_less() { f64::min } else { f64::max };
+    figures.collect::<Option<Vec<_>>>()?.into_iter().reduce(better)
 }
 
 /// What ratios or figures in growing order, one of each pool that counts, say of the bound.
@@ -91,22 +96,52 @@ fn named(course: &Course, measure: &Measure, comparison: &Comparison) -> Option<
             let without = if away.is_empty() { String::new() } else { format!("; without {}", away.join(", ")) };
             Some(format!("best of {}{without}", here.join(", ")))
         }
-        Beside::Load(load) => Some(format!("its own{}", apart(course, load))),
+        Beside::Load(load) => Some(format!("its own{}", apart(course, load..load + 1))),
     }
 }
 
-/// What tells a load of a goal from its others, in words.
-fn apart(course: &Course, load: usize) -> String {
+/// What tells these loads of a goal, all of one workload, from its others, in words: the workload, if the goal has several, and the settings in which
+/// its loads of that workload differ.
+fn apart(course: &Course, loads: Range<usize>) -> String {
     let cases: Vec<_> = course.loads.iter().map(Load::case).collect();
-    let case = &cases[load];
-    let differs =
-        |(name, value): &(&String, &String)| cases.iter().any(|other| other.settings.get(*name) != Some(*value));
-    let mut words: Vec<_> =
-        case.settings.iter().filter(differs).map(|(name, value)| format!("{name} {value}")).collect();
-    if cases.iter().any(|other| other.workload != case.workload) {
-        words = vec![case.workload.clone()];
+    let these: Vec<_> = cases[loads].iter().collect();
+    let Case { workload, settings } = these[0];
+    let alike: Vec<_> = cases.iter().filter(|case| case.workload == *workload).collect();
+    let differing = settings.keys().filter(|name| values(&alike, name).len() > 1);
+    let settings: Vec<_> = differing.map(|name| format!("{name} {}", listed(&values(&these, name)))).collect();
+    let mut words = String::new();
+    if alike.len() < cases.len() {
+        words += &format!(", {workload}");
     }
-    if words.is_empty() { String::new() } else { format!(", {}", words.join(", ")) }
+    if !settings.is_empty() {
+        let best = if these.len() > 1 { "best of " } else { "" };
+        words += &format!(", {best}{}", settings.join(", "));
+    }
+    words
+}
+
+/// The values that a setting has in these cases, each once, in their order.
+fn values<'a>(cases: &[&'a Case], name: &str) -> Vec<&'a str> {
+    let mut values = Vec::new();
+    for value in cases.iter().filter_map(|case| case.settings.get(name)) {
+        if !values.contains(&value.as_str()) {
+            values.push(value);
+        }
+    }
+    values
+}
+
+/// `1000, 4000 and 16000`.
+fn listed(values: &[&str]) -> String {
+    match values {
+        [before @ .., last] if !before.is_empty() => format!("{} and {last}", before.join(", ")),
+        _ => values.concat(),
+    }
+}
+
+/// What is said of a load that is no goal by itself.
+fn alone(under: &Under) -> &'static str {
+    if matches!(under, Under::Alone(_)) { " alone" } else { "" }
 }
 
 /// A verdict in one line.
@@ -136,7 +171,17 @@ mod tests {
     }
 
     /// So many rounds of these systems, of which so many make a pool, with messages a second by system and round.
-    fn pooled(systems: &[&str], (rounds, pool): (u32, u32), sends: impl Fn(&str, u32) -> f64) -> (Course, Comparison) {
+    fn pooled(systems: &[&str], pools: (u32, u32), sends: impl Fn(&str, u32) -> f64) -> (Course, Comparison) {
+        loaded(systems, pools, 1, |system, _, round| sends(system, round))
+    }
+
+    /// The same under the first loads of the goal, so many of them, with messages a second by system, load and round.
+    fn loaded(
+        systems: &[&str],
+        (rounds, pool): (u32, u32),
+        loads: usize,
+        sends: impl Fn(&str, usize, u32) -> f64,
+    ) -> (Course, Comparison) {
         let course = Goal::PairMaximum.course();
         let mut comparison = crate::reports::synthetic::realistic().comparisons.remove(0);
         (comparison.rounds, comparison.pool) = (rounds, pool);
@@ -144,9 +189,9 @@ mod tests {
         comparison.runs.clear();
         for (system, facts) in systems.iter().zip(&mut comparison.systems) {
             facts.name = (*system).to_owned();
-            for round in 1..=rounds {
-                let mut run = crate::measure::empty(&course.loads[0], crate::system::named(system).unwrap());
-                (run.round, run.sends_per_s) = (round, sends(system, round));
+            for (round, load) in (1..=rounds).flat_map(|round| (0..loads).map(move |load| (round, load))) {
+                let mut run = crate::measure::empty(&course.loads[load], crate::system::named(system).unwrap());
+                (run.round, run.sends_per_s) = (round, sends(system, load, round));
                 comparison.runs.push(run);
             }
         }
@@ -160,7 +205,11 @@ mod tests {
     }
 
     fn of(beside: Beside, bound: Bound, course: &Course, comparison: &Comparison) -> Verdict {
-        let measure = Measure { name: "messages/s", load: 0, of: |run| Some(run.sends_per_s), beside, bound };
+        under(Under::One(0), beside, bound, course, comparison)
+    }
+
+    fn under(under: Under, beside: Beside, bound: Bound, course: &Course, comparison: &Comparison) -> Verdict {
+        let measure = Measure { name: "messages/s", under, of: |run| Some(run.sends_per_s), beside, bound };
         verdict(Goal::PairMaximum, course, &measure, comparison)
     }
 
@@ -269,5 +318,121 @@ mod tests {
         spoil(&mut comparison, |_| true);
         let verdict = of(Beside::One("nats"), Bound::AtLeast(1.0), &course, &comparison);
         assert_eq!((verdict.ringdove, &*verdict.verdict), (None, "undecided: no round counts"));
+    }
+    /// Messages a second under the goal's three loads: each system does best under another one.
+    fn by_load(system: &str, load: usize) -> f64 {
+        match system {
+            "ringdove" => [3.0, 9.0, 6.0][load],
+            "nats" => [6.0, 4.0, 4.0][load],
+            _ => [2.0, 4.0, 8.0][load],
+        }
+    }
+
+    #[test]
+    fn each_system_is_judged_by_its_own_best_load() {
+        let systems = ["ringdove", "nats", "redis"];
+        let (course, comparison) = loaded(&systems, (9, 1), 3, |system, load, _| by_load(system, load));
+        let all = |beside| under(Under::BestOf(0..3), beside, Bound::AtLeast(1.2), &course, &comparison);
+        let verdict = all(Beside::One("nats"));
+        assert_eq!((&*verdict.rounds, &*verdict.verdict), (&[1.5; 9][..], "reached"));
+        assert_eq!((verdict.ringdove, verdict.other, verdict.beside.as_deref()), (Some(9.0), Some(6.0), Some("nats")));
+        // the best of two systems, each under its own best load, and another load of ringdove's
+        let verdict = all(Beside::Best(&["nats", "redis"]));
+        assert_eq!((verdict.ringdove, verdict.other, &*verdict.verdict), (Some(9.0), Some(8.0), "missed"));
+        assert_eq!(verdict.rounds, [9.0 / 8.0; 9]);
+        let verdict = all(Beside::Load(0));
+        assert_eq!((&*verdict.rounds, verdict.other), (&[3.0; 9][..], Some(3.0)));
+        assert_eq!(verdict.beside.as_deref(), Some("its own, window 1000"));
+        // only the loads that are named
+        let some = under(Under::BestOf(1..3), Beside::One("nats"), Bound::AtLeast(1.2), &course, &comparison);
+        assert_eq!((some.ringdove, some.other), (Some(9.0), Some(4.0)));
+    }
+
+    #[test]
+    fn a_load_by_itself_has_nothing_of_the_others() {
+        let (course, comparison) = loaded(&["ringdove", "nats"], (9, 1), 3, |system, load, _| by_load(system, load));
+        for (load, ratio) in [3.0 / 6.0, 9.0 / 4.0, 6.0 / 4.0].into_iter().enumerate() {
+            for by_itself in [Under::One(load), Under::Alone(load)] {
+                let verdict = under(by_itself, Beside::One("nats"), Bound::AtLeast(1.0), &course, &comparison);
+                let outcome = if ratio < 1.0 { "missed" } else { "reached" };
+                assert_eq!((&*verdict.rounds, &*verdict.verdict), (&[ratio; 9][..], outcome));
+            }
+        }
+    }
+
+    #[test]
+    fn where_less_is_wanted_the_least_is_the_best() {
+        let (course, comparison) = loaded(&["ringdove", "nats"], (9, 1), 3, |system, load, _| by_load(system, load));
+        let verdict = under(Under::BestOf(0..3), Beside::One("nats"), Bound::AtMost(0.8), &course, &comparison);
+        assert_eq!((verdict.ringdove, verdict.other), (Some(3.0), Some(4.0)));
+        assert_eq!((&*verdict.rounds, &*verdict.verdict), (&[0.75; 9][..], "reached"));
+    }
+
+    /// Three equal loads that are lucky in turns: the best of them in each round would be what none of them is.
+    #[test]
+    fn the_best_load_of_a_pool_has_the_best_median() {
+        let sends = |system: &str, load: usize, round: u32| match system {
+            "ringdove" if round as usize % 3 == load => 4.0,
+            "ringdove" => 2.0,
+            // another load is the better one in the next pool
+            _ if load as u32 == (round - 1) / 3 % 2 => 2.0,
+            _ => 1.0,
+        };
+        let (course, comparison) = loaded(&["ringdove", "nats"], (27, 3), 3, sends);
+        let verdict = under(Under::BestOf(0..3), Beside::One("nats"), Bound::AtLeast(1.0), &course, &comparison);
+        assert_eq!((&*verdict.rounds, verdict.ringdove, verdict.other), (&[1.0; 9][..], Some(2.0), Some(2.0)));
+    }
+
+    #[test]
+    fn a_pool_counts_for_the_best_of_its_loads_if_all_of_them_count() {
+        let (course, mut comparison) =
+            loaded(&["ringdove", "nats"], (27, 3), 3, |system, load, _| by_load(system, load));
+        let cases: Vec<_> = course.loads.iter().map(Load::case).collect();
+        let judged = |loads: Under, comparison: &Comparison| {
+            under(loads, Beside::One("nats"), Bound::AtLeast(1.0), &course, comparison)
+        };
+        // most rounds of the pool still count
+        spoil(&mut comparison, |run| run.case == cases[2] && run.round == 1);
+        assert_eq!(judged(Under::BestOf(0..3), &comparison).rounds, [1.5; 9]);
+        // one load of each system: it might have been its best, whatever its other rounds say
+        spoil(&mut comparison, |run| run.system == "nats" && run.case == cases[2] && run.round <= 2);
+        spoil(&mut comparison, |run| run.system == "ringdove" && run.case == cases[0] && run.round > 25);
+        let verdict = judged(Under::BestOf(0..3), &comparison);
+        assert_eq!(verdict.rounds, [1.5; 7]);
+        assert_eq!(verdict.verdict, "undecided: 7 pools of 3 rounds count, and 9 are needed (so far: reached)");
+        // whoever needs only some of the loads lacks only these
+        let counting = |loads: Under| judged(loads, &comparison).rounds.len();
+        assert_eq!([0, 1, 2].map(|load| counting(Under::Alone(load))), [8, 9, 8]);
+        assert_eq!((counting(Under::BestOf(0..2)), counting(Under::BestOf(1..3))), (8, 8));
+    }
+
+    /// What each row of a goal is called.
+    fn rows(goal: Goal) -> Vec<String> {
+        let course = goal.course();
+        let comparison = comparison(&[], |_, _| 0.0).1;
+        judge(goal, &course, &comparison).into_iter().map(|verdict| verdict.goal).collect()
+    }
+
+    #[test]
+    fn a_row_says_under_which_loads_it_is_judged() {
+        let twice = |name: &'static str| [name; 2];
+        let pairs = [
+            twice("pair-maximum, best of window 1000, 4000 and 16000"),
+            twice("pair-maximum, window 1000 alone"),
+            twice("pair-maximum, window 4000 alone"),
+            twice("pair-maximum, window 16000 alone"),
+        ];
+        let costs = ["pair-maximum, window 1000", "pair-maximum, window 4000", "pair-maximum, window 16000"];
+        assert_eq!(rows(Goal::PairMaximum), [&pairs.concat()[..], &costs].concat());
+        let payload = [
+            "payload-1k, pair, best of window 1000 and 4000",
+            "payload-1k, pair, window 1000 alone",
+            "payload-1k, pair, window 4000 alone",
+            "payload-1k, fanout",
+        ];
+        assert_eq!(rows(Goal::Payload1k), payload);
+        let groups = ["100", "500", "2000"].map(|members| format!("fanout-maximum, members {members}"));
+        assert_eq!(rows(Goal::FanoutMaximum), [0, 0, 1, 1, 2, 2, 2].map(|load: usize| groups[load].clone()));
+        assert_eq!(rows(Goal::RoundTrip), twice("round-trip"));
     }
 }
