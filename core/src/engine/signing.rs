@@ -253,7 +253,9 @@ mod tests {
         let mut found = Vec::new();
         let Some(mut guard) = gate.take(u64::MAX) else { return found };
         for slot in &mut guard {
-            for event in slot.records().flat_map(|(_, body)| Record::decode(&body[..]).expect("a record").events) {
+            let mut events = Vec::new();
+            slot.each_record(|_, body| events.extend(Record::decode(body).expect("a record").events));
+            for event in events {
                 match event.event {
                     Some(Arm::SessionOpened(opened)) => found.push((1, opened.reason())),
                     Some(Arm::SessionClosed(closed)) => found.push((-1, closed.reason())),

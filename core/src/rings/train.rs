@@ -40,7 +40,7 @@ pub struct TrainEntry {
     pub content: (u32, u32),
 }
 
-/// One entry of a slot, with what its recipient and its sender are told: the slot's only one, or one of a train's.
+/// One entry of a slot, with what its recipients are told: the slot's only one, or one of a train's.
 #[derive(Clone, Copy)]
 pub struct Piece<'a> {
     slot: &'a CommitSlot,
@@ -63,15 +63,6 @@ impl<'a> Piece<'a> {
     pub fn version(&self, recipient: &Recipient) -> Version {
         Version(recipient.version.0 + self.nth)
     }
-
-    /// What its sender is told, and in answer to which request; `None`: the slot answers nobody with an entry.
-    pub fn answer(&self) -> Option<(u32, SentEntry)> {
-        let answer = self.slot.answer.as_ref()?;
-        let sent = answer.body.sent()?;
-        let Some(entry) = self.entry else { return Some((answer.request, sent)) };
-        let (version, ordinal) = (sent.version + self.nth, sent.ordinal + self.nth);
-        Some((entry.request, SentEntry { version, ordinal, position: entry.position.on_wire(), ..sent }))
-    }
 }
 
 impl CommitSlot {
@@ -87,16 +78,32 @@ impl CommitSlot {
         alone.into_iter().chain(train)
     }
 
-    /// Each of its records, in the engine's order: what the journal has to write.
-    pub fn records(&self) -> impl Iterator<Item = (RecordHead, Bytes<'_>)> {
-        let first = self.record;
-        let alone = first.filter(|_| self.train.is_empty()).map(|head| (head, self.bytes((0, self.record_len))));
+    /// Tells `each` what the sender of each of its entries is told, and in answer to which request; nothing if the slot answers nobody with an entry.
+    /// No iterator: it would move each answer through memory, in other words than it was written in, and the processor would wait for it.
+    #[inline]
+    pub fn each_answer(&self, mut each: impl FnMut(u32, SentEntry)) {
+        let Some(answer) = &self.answer else { return };
+        let Some(sent) = answer.body.sent() else { return };
+        if self.train.is_empty() {
+            return each(answer.request, sent);
+        }
+        for (nth, entry) in (0..).zip(&self.train) {
+            let (version, ordinal, position) = (sent.version + nth, sent.ordinal + nth, entry.position.on_wire());
+            each(entry.request, SentEntry { version, ordinal, position, ..sent });
+        }
+    }
+
+    /// Gives `each` of its records, in the engine's order: what the journal has to write.
+    #[inline]
+    pub fn each_record(&self, mut each: impl FnMut(RecordHead, &[u8])) {
+        let Some(head) = self.record else { return };
+        let Some(last) = self.train.last() else { return each(head, &self.bytes((0, self.record_len))) };
+        let bodies = self.bytes((0, last.end));
         let mut begin = 0;
-        let train = self.train.iter().filter_map(move |entry| {
-            let body = self.bytes((begin, entry.end));
-            begin = entry.end;
-            Some((RecordHead { position: entry.position, ..first? }, body))
-        });
-        alone.into_iter().chain(train)
+        for entry in &self.train {
+            let body = bodies.get(begin..entry.end as usize).unwrap_or_default();
+            begin = entry.end as usize;
+            each(RecordHead { position: entry.position, ..head }, body);
+        }
     }
 }

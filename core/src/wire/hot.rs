@@ -365,11 +365,12 @@ pub struct SentEntry {
 
 /// Appends the answer to a send, with its length.
 pub fn put_answer(out: &mut Vec<u8>, id: u32, sent: SentEntry) {
-    put_answer_of(out, id, sent, &time_field(sent.time));
+    put_answer_of(out, id, &sent, &time_field(sent.time));
 }
 
 /// The same for one of several sends that happened at the same time, whose field is there already.
-pub fn put_answer_of(out: &mut Vec<u8>, id: u32, sent: SentEntry, time: &TimeField) {
+#[inline]
+pub fn put_answer_of(out: &mut Vec<u8>, id: u32, sent: &SentEntry, time: &TimeField) {
     put(out, |room: &mut Room<'_, { 9 * NUMBER }>| {
         room.nested(0, |room| {
             room.number(ID, u64::from(id));

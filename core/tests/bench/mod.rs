@@ -9,8 +9,8 @@ use ringdove_core::engine::{Engine, Limits, Start, State, Ties};
 use ringdove_core::ids::{ConnectionId, Epoch, Key, Position, Time, UserId, Version};
 use ringdove_core::record::{Cursor, RecordHead};
 use ringdove_core::rings::{
-    Answer, AnswerBody, Command, CommitConsumer, CommitGate, Doorbell, InboundProducer, Piece, Progress, Recipient,
-    Register, Shutdown, SignIn, SpaceSignal, TrainSend, commit_ring, inbound_ring,
+    Answer, AnswerBody, Command, CommitConsumer, CommitGate, Doorbell, InboundProducer, Progress, Recipient, Register,
+    Shutdown, SignIn, SpaceSignal, TrainSend, commit_ring, inbound_ring,
 };
 use ringdove_core::wire::hot::SentEntry;
 use ringdove_core::wire::v1::{ContactChange, Entry, GroupChange, Member, ServerFrame, Signal, server_frame::Body};
@@ -138,7 +138,7 @@ impl Bench {
             let Self { gate, records, consumer, .. } = self;
             if let Some(mut guard) = gate.take(u64::MAX) {
                 for slot in &mut guard {
-                    records.extend(slot.records().map(|(head, body)| (head, body.to_vec())));
+                    slot.each_record(|head, body| records.push((head, body.to_vec())));
                 }
             }
             let drained = consumer.take(u64::MAX, |slots| {
@@ -158,8 +158,7 @@ impl Bench {
                         }
                     }
                     if let Some(answer) = &slot.answer {
-                        let of = |piece: Piece<'_>| piece.answer().map(|(id, sent)| (answer.connection, id, sent));
-                        seen.sent.extend(slot.pieces().filter_map(of));
+                        slot.each_answer(|id, sent| seen.sent.push((answer.connection, id, sent)));
                         seen.together.extend(answer.body.sent().map(|_| slot.pieces_len()));
                     }
                     seen.answers.extend(slot.answer.clone());

@@ -110,9 +110,8 @@ impl Edge {
         recipients.len() + self.answer_slot(slot)
     }
 
-    /// Writes what a train says, message by message.
+    /// Writes what a train says, message by message: first to those who are told, none of whom is the one who is answered then.
     fn deliver_train(&mut self, slot: &CommitSlot) -> usize {
-        let asker = slot.answer.as_ref().map(|answer| answer.connection).filter(|to| to.reactor == self.index);
         let mut count = 0;
         for piece in slot.pieces() {
             let content = piece.content();
@@ -122,10 +121,13 @@ impl Edge {
                 self.push_entry(one.key(), one.generation, piece.version(one), &tail);
                 count += 1;
             }
-            if let Some((to, (request, sent))) = asker.zip(piece.answer()) {
+        }
+        let asker = slot.answer.as_ref().map(|answer| answer.connection).filter(|to| to.reactor == self.index);
+        if let Some(to) = asker {
+            slot.each_answer(|request, sent| {
                 self.answer_piece(to, request, sent);
                 count += 1;
-            }
+            });
         }
         count
     }

@@ -123,18 +123,21 @@ impl Edge {
         let Self { connections, output, .. } = self;
         let connection = connections.get_mut(to.key as usize).filter(|connection| connection.takes_answers(to));
         let Some(connection) = connection else {
-            let answers = slots.iter().flat_map(|slot| slot.pieces()).filter_map(|piece| piece.answer());
-            return answers.for_each(|(request, sent)| self.answer_piece(to, request, sent));
+            return slots
+                .iter()
+                .for_each(|slot| slot.each_answer(|request, sent| self.answer_piece(to, request, sent)));
         };
         let (mut newest, mut count) = (Version(0), 0);
         let (mut ms, mut time) = (0, hot::time_field(0));
-        for (request, sent) in slots.iter().flat_map(|slot| slot.pieces()).filter_map(|piece| piece.answer()) {
-            newest.0 = newest.0.max(sent.version);
-            count += 1;
-            if sent.time != ms {
-                (ms, time) = (sent.time, hot::time_field(sent.time));
-            }
-            hot::put_answer_of(output.open(connection), request, sent, &time);
+        for slot in slots {
+            slot.each_answer(|request, sent| {
+                newest.0 = newest.0.max(sent.version);
+                count += 1;
+                if sent.time != ms {
+                    (ms, time) = (sent.time, hot::time_field(sent.time));
+                }
+                hot::put_answer_of(output.open(connection), request, &sent, &time);
+            });
         }
         output.note_answered(to.key, connection);
         connection.unanswered = connection.unanswered.saturating_sub(count);

@@ -160,10 +160,12 @@ impl<S: Storage> Journal<S> {
         let index = writer.index;
         for slot in &mut guard {
             slots += 1;
-            let mut records = slot.records();
-            let appended =
-                records.try_for_each(|(head, body)| writer.append(head, &body).map(|end| written = Some(end)));
-            drop(records);
+            let mut appended = Ok(());
+            slot.each_record(|head, body| {
+                if appended.is_ok() {
+                    appended = writer.append(head, body).map(|end| written = Some(end));
+                }
+            });
             if let Err(fault) = appended {
                 // dropping it would show the slots to the reactors
                 std::mem::forget(guard);
