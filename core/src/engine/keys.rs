@@ -8,8 +8,7 @@ use crate::ids::{Key, Ordinal, Position, Time, Version};
 pub(super) const KEPT_MS: u64 = 600_000;
 /// ... and at most so many for a device.
 const KEPT: usize = 1024;
-/// Of these, so many are forgotten at once. They stand in memory that nobody has touched for a thousand sends: read in a row, they
-/// come without waiting; one by one, each send would wait for memory.
+/// Of these, so many are forgotten at once: read in a row, they come without waiting.
 const SWEPT: usize = 128;
 
 /// The first answer to a send.
@@ -39,6 +38,9 @@ pub(super) enum Known {
 
 #[derive(Debug, Default)]
 pub(super) struct Keys {
+    /// The keys of those that are kept, apart from what belongs to them: to forget some, only their keys are read, and memory that nobody has touched
+    /// for a thousand sends is slow.
+    keys: VecDeque<Key>,
     kept: VecDeque<Sent>,
     /// When the oldest one that is kept was sent.
     oldest: Time,
@@ -52,7 +54,7 @@ impl Keys {
             return Known::New;
         }
         // newest first: a retry comes soon
-        match self.kept.iter().rev().find(|sent| sent.key == key) {
+        match self.keys.iter().rposition(|kept| *kept == key).and_then(|place| self.kept.get(place)) {
             Some(sent) => Known::Again(*sent),
             None if key.0 <= self.forgotten => Known::TooLate,
             None => Known::New,
@@ -67,17 +69,17 @@ impl Keys {
             self.oldest = sent.time;
         }
         self.highest = self.highest.max(sent.key.0);
+        self.keys.push_back(sent.key);
         self.kept.push_back(sent);
     }
 
     fn forget(&mut self, now: Time) {
         let most = if self.kept.len() >= KEPT { KEPT - SWEPT } else { KEPT };
-        while let Some(oldest) = self.kept.front()
-            && (self.kept.len() > most || oldest.time.0 + KEPT_MS <= now.0)
-        {
-            self.forgotten = self.forgotten.max(oldest.key.0);
-            self.kept.pop_front();
-        }
+        let over = self.kept.len().saturating_sub(most);
+        let old = self.kept.iter().skip(over).take_while(|sent| sent.time.0 + KEPT_MS <= now.0).count();
+        let highest = self.keys.drain(..over + old).max();
+        self.kept.drain(..over + old);
+        self.forgotten = self.forgotten.max(highest.map_or(0, |key| key.0));
         self.oldest = self.kept.front().map_or(Time(0), |oldest| oldest.time);
     }
 
