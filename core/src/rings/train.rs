@@ -51,7 +51,7 @@ pub struct Piece<'a> {
 impl<'a> Piece<'a> {
     /// Its content.
     pub fn content(&self) -> Bytes<'a> {
-        self.entry.map_or_else(|| self.slot.content(), |entry| self.slot.bytes(entry.content))
+        self.slot.bytes(self.entry.map_or(self.slot.content, |entry| entry.content))
     }
 
     /// Its number in the conversation.

@@ -50,7 +50,7 @@ pub struct Ties {
 }
 
 /// So many slots are taken in a turn; at level `disk` they share one sync.
-const BATCH: u64 = 512;
+const BATCH: u64 = 1024;
 /// Pages are made present so far ahead of the writer.
 const POPULATE: u64 = 128 << 10;
 /// Level process: from so many bytes on a batch goes to its file with a system call. Below, stores into the map are faster; above, they are
