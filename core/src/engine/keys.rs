@@ -73,6 +73,19 @@ impl Keys {
         self.kept.push_back(sent);
     }
 
+    /// Remembers those of several sends that have a key, exactly as one by one; where nothing has to be forgotten, all at once.
+    pub(super) fn remember_all(&mut self, all: &[Sent]) {
+        let (oldest, room) = (self.oldest.0, KEPT - self.kept.len().min(KEPT));
+        let is_plain = |sent: &Sent| sent.key.0 != 0 && oldest + KEPT_MS > sent.time.0;
+        if self.kept.is_empty() || all.len() > room || !all.iter().all(is_plain) {
+            return all.iter().filter(|sent| sent.key.0 != 0).for_each(|sent| self.remember(*sent));
+        }
+        self.highest = all.iter().fold(self.highest, |highest, sent| highest.max(sent.key.0));
+        self.keys.extend(all.iter().map(|sent| sent.key));
+        self.kept.extend(all);
+    }
+
+    #[inline(never)]
     fn forget(&mut self, now: Time) {
         let most = if self.kept.len() >= KEPT { KEPT - SWEPT } else { KEPT };
         let over = self.kept.len().saturating_sub(most);
@@ -123,6 +136,25 @@ mod tests {
         assert_eq!(keys.look_up(Key(10)), Known::TooLate);
         assert_eq!(keys.look_up(Key(15)), Known::New);
         assert_eq!(keys.look_up(Key(20)), Known::Again(sent(20, KEPT_MS)));
+    }
+
+    #[test]
+    fn several_at_once_are_the_same_as_one_by_one() {
+        let (mut together, mut alone) = (Keys::default(), Keys::default());
+        let mut next = 0;
+        // some without a key, some out of order; first more than are kept, then some that are too old
+        for step in 0..400 {
+            let time = step * if step < 200 { 3_000 } else { 20_000 };
+            let all: Vec<_> =
+                (0..1 + step % 23).map(|nth| sent(if nth % 11 == 10 { 0 } else { (next + nth) ^ 1 }, time)).collect();
+            next += 23;
+            together.remember_all(&all);
+            all.iter().filter(|sent| sent.key.0 != 0).for_each(|sent| alone.remember(*sent));
+            assert!(together.iter().eq(alone.iter()), "{step}");
+            assert_eq!((together.bounds(), together.oldest), (alone.bounds(), alone.oldest), "{step}");
+            assert_eq!(together.keys, alone.keys);
+        }
+        assert!(together.bounds().1 > 0, "some were forgotten");
     }
 
     #[test]

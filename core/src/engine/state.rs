@@ -288,7 +288,7 @@ impl State {
             self.chats.set(from, to, Chat { ordinal: last.ordinal, last: last.position });
         }
         if let Some(device) = self.device_mut(from, device) {
-            messages.iter().filter(|message| message.key != Key(0)).for_each(|message| device.keys.remember(*message));
+            device.keys.remember_all(messages);
         }
         (own, theirs)
     }
