@@ -33,14 +33,13 @@ use crate::projecting::Projecting;
 use crate::terminal::{progress_bar, tell};
 use crate::threads::{Crew, Idle, Sleeper, start};
 
-/// Commands that wait for the engine at most: about what a reactor reads in a turn. What is not needed is memory that leaves the processor's cache.
+/// Commands that wait for the engine at most. A reactor reads more in a turn, but much of that goes as trains; and what is not needed is memory that leaves the
+/// processor's cache.
 const INBOUND_SLOTS: usize = 256;
 /// Bytes of bodies above 4 KiB that wait for the engine at most.
 const INBOUND_LARGE_BYTES: usize = 32 << 20;
-/// Slots between the engine, the journal and the reactors: a message to a group of 2,000 takes eight of them. No more, for the same reason.
-const COMMIT_SLOTS: usize = 256;
-/// The same at level `disk`: what shares a sync of a slow disk.
-const COMMIT_SLOTS_ON_DISK: usize = 1024;
+/// Slots between the engine, the journal and the reactors: what shares a sync of a slow disk, and no more, for the same reason.
+const COMMIT_SLOTS: usize = 512;
 /// Commands that the engine decides in a turn.
 const BATCH: u64 = 256;
 /// Pages that wait for the page reader at most.
@@ -199,8 +198,7 @@ fn build<S: Storage>(
     let shutdown = Arc::new(Shutdown::new());
     let progress = Arc::clone(&opened.progress);
     let (inbounds, engine_inbound) = inbound_ring(INBOUND_SLOTS, INBOUND_LARGE_BYTES, reactors);
-    let commit_slots = if config.durability == Durability::Disk { COMMIT_SLOTS_ON_DISK } else { COMMIT_SLOTS };
-    let (commit, gate, commits) = commit_ring(commit_slots, reactors);
+    let (commit, gate, commits) = commit_ring(COMMIT_SLOTS, reactors);
     let spaces: Vec<_> = reactor_bells.iter().map(|bell| Arc::new(SpaceSignal::new(Arc::clone(bell)))).collect();
     let commit_space = Arc::new(SpaceSignal::new(Arc::clone(&engine_place.bell)));
 

@@ -324,8 +324,14 @@ fn a_train_is_told_and_answered_as_its_messages_would_be() {
     // whoever is not there is told of nothing, and has it in the inbox
     bench.put(2, 0, Command::Closed, b"");
     bench.put_train(1, 30, bob, &[(4, text("four")), (5, text("five"))]);
-    let seen = bench.run();
-    assert_eq!((seen.told.len(), seen.together), (0, vec![2]));
+    let unheard = bench.run();
+    assert_eq!((unheard.told.len(), unheard.together), (0, vec![2]));
+    let sign_in = SignIn { user: bob, credential: 1, token: [3; 32], ..SignIn::default() };
+    bench.ask(3, Command::SignIn(Box::new(sign_in)), b"");
+    bench.put(3, 40, Command::Sync { since: Version(0), limit: 0 }, b"");
+    let page: Vec<_> = bench.run().pages.concat().iter().map(|position| position.on_wire()).collect();
+    let all: Vec<_> = seen.sent.iter().chain(&unheard.sent).map(|(_, _, sent)| sent.position).collect();
+    assert_eq!(page, all);
     assert_eq!(bench.engine.state().digest(), bench.replayed().digest());
 }
 

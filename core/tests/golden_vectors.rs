@@ -102,7 +102,7 @@ fn the_hot_encoders_write_the_same_bytes() {
     let tail = |viewer| {
         let mut tail = Vec::new();
         let names = hot::Names::for_viewer(viewer, 8, 7, 0);
-        hot::NewTail { common: &hot::Common::new(names, TIME), ordinal: 12, content: &content }.put(&mut tail);
+        hot::NewTail { heading: &hot::Heading::new(names, TIME), ordinal: 12, content: &content }.put(&mut tail);
         tail
     };
     let mut out = Vec::new();
@@ -124,7 +124,7 @@ fn the_hot_encoders_write_the_same_bytes() {
         let (mut content, mut tail) = (Vec::new(), Vec::new());
         hot::put_text_content(&mut content, text);
         let names = hot::Names::for_viewer(7, 8, 7, 0);
-        hot::NewTail { common: &hot::Common::new(names, TIME), ordinal, content: &content }.put(&mut tail);
+        hot::NewTail { heading: &hot::Heading::new(names, TIME), ordinal, content: &content }.put(&mut tail);
         hot::put_listed(&mut list, version, &tail);
     }
     hot::put_entries(&mut out, 3, &list, false, false, 0);

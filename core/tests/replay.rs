@@ -42,6 +42,7 @@ proptest! {
         let mut told_one_by_one = Vec::new();
         let mut answered = Vec::new();
         let mut answered_one_by_one = Vec::new();
+        let (mut paged, mut paged_one_by_one) = (Vec::new(), Vec::new());
         let mut refused = Vec::new();
         let mut refused_one_by_one = Vec::new();
         for (nth, chunk) in deeds.chunks(at_once).enumerate() {
@@ -53,11 +54,13 @@ proptest! {
                 let seen = one_by_one.run();
                 told_one_by_one.extend(seen.told);
                 answered_one_by_one.extend(seen.sent);
+                paged_one_by_one.extend(seen.pages);
                 refused_one_by_one.extend(refusals(&seen.answers));
             }
             let seen = bench.run();
             told.extend(seen.told);
             answered.extend(seen.sent);
+            paged.extend(seen.pages);
             refused.extend(refusals(&seen.answers));
         }
         let live = bench.engine.state().digest();
@@ -67,6 +70,7 @@ proptest! {
         prop_assert_eq!(one_by_one.engine.state().digest(), live);
         prop_assert_eq!(told, told_one_by_one);
         prop_assert_eq!(answered, answered_one_by_one);
+        prop_assert_eq!(paged, paged_one_by_one);
         prop_assert_eq!(refused, refused_one_by_one);
         prop_assert_eq!(bench.records, one_by_one.records);
     }

@@ -120,8 +120,8 @@ proptest! {
         let names = Names { from: values[0], user: values[1], group: 0 };
         let (mut content, mut tail, mut out) = (Vec::new(), Vec::new(), Vec::new());
         hot::put_text_content(&mut content, &text);
-        let common = hot::Common::new(names, values[3]);
-        let new = hot::NewTail { common: &common, ordinal: values[2], content: &content };
+        let heading = hot::Heading::new(names, values[3]);
+        let new = hot::NewTail { heading: &heading, ordinal: values[2], content: &content };
         new.put(&mut tail);
         new.put_push(&mut out, values[4]);
         prop_assert!(out.len() <= new.bound() + 24);

@@ -8,7 +8,7 @@ use ringdove_core::agent::Agent;
 use ringdove_core::ids::{ConnectionId, Position, UserId, Version};
 use ringdove_core::record::Records;
 use ringdove_core::rings::{Doorbell, Shutdown};
-use ringdove_core::wire::hot::{self, Common, Names, NewTail};
+use ringdove_core::wire::hot::{self, Heading, Names, NewTail};
 use ringdove_core::wire::record;
 
 use crate::config::PAGE_BYTES;
@@ -107,8 +107,8 @@ impl PageReader {
         let Some(head) = self.records.read(position, &mut self.body) else { return false };
         let Some(entry) = record::as_entry(&self.body) else { return false };
         let names = Names::for_viewer(viewer.0, entry.from, entry.user, entry.group);
-        let common = Common::new(names, head.time.0);
-        NewTail { common: &common, ordinal: entry.ordinal, content: entry.content }.put(&mut self.tail);
+        let heading = Heading::new(names, head.time.0);
+        NewTail { heading: &heading, ordinal: entry.ordinal, content: entry.content }.put(&mut self.tail);
         true
     }
 }

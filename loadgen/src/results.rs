@@ -340,7 +340,7 @@ pub struct Verdict {
     /// medians, or plain numbers.
     #[serde(deserialize_with = "numbers")]
     pub rounds: Vec<f64>,
-    /// `reached`, `missed`, or `undecided: ` and the reason.
+    /// `reached`, `missed`, or `undecided: ` and the reason; behind `for information: ` where a load is told by itself, which is no goal's verdict.
     pub verdict: String,
 }
 

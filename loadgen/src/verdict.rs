@@ -41,7 +41,7 @@ fn verdict(goal: Goal, course: &Course, measure: &Measure, comparison: &Comparis
         ringdove: median(&sorted(own)),
         other: named.as_ref().and(median(&sorted(beside))),
         beside: named,
-        verdict: outcome(measure.bound, &judged, comparison.pool),
+        verdict: told(&measure.under, outcome(measure.bound, &judged, comparison.pool)),
         rounds: judged,
     }
 }
@@ -142,6 +142,11 @@ fn listed(values: &[&str]) -> String {
 /// What is said of a load that is no goal by itself.
 fn alone(under: &Under) -> &'static str {
     if matches!(under, Under::Alone(_)) { " alone" } else { "" }
+}
+
+/// A verdict as it is told: that of a load by itself is no goal's.
+fn told(under: &Under, verdict: String) -> String {
+    if matches!(under, Under::Alone(_)) { format!("for information: {verdict}") } else { verdict }
 }
 
 /// A verdict in one line.
@@ -352,10 +357,10 @@ mod tests {
     fn a_load_by_itself_has_nothing_of_the_others() {
         let (course, comparison) = loaded(&["ringdove", "nats"], (9, 1), 3, |system, load, _| by_load(system, load));
         for (load, ratio) in [3.0 / 6.0, 9.0 / 4.0, 6.0 / 4.0].into_iter().enumerate() {
-            for by_itself in [Under::One(load), Under::Alone(load)] {
+            for (by_itself, said) in [(Under::One(load), ""), (Under::Alone(load), "for information: ")] {
                 let verdict = under(by_itself, Beside::One("nats"), Bound::AtLeast(1.0), &course, &comparison);
                 let outcome = if ratio < 1.0 { "missed" } else { "reached" };
-                assert_eq!((&*verdict.rounds, &*verdict.verdict), (&[ratio; 9][..], outcome));
+                assert_eq!((&*verdict.rounds, verdict.verdict), (&[ratio; 9][..], format!("{said}{outcome}")));
             }
         }
     }

@@ -104,11 +104,21 @@ impl Device {
         self.take(v1::Entry { from: self.user(), to, text: send.text, position: 0, ..answer });
     }
 
+    /// Whether it heard these texts, of all that begin like this.
+    fn heard_texts(&self, begin: &str, texts: &[String]) -> bool {
+        let heard = self.heard.iter().map(|entry| &entry.text).filter(|text| text.starts_with(begin));
+        heard.eq(texts)
+    }
+
     /// What it heard in these groups.
     fn heard_in(&self, groups: &[u64]) -> Vec<&v1::Entry> {
         let is_there = |to: &Option<entry::To>| matches!(to, Some(entry::To::Group(group)) if groups.contains(group));
         self.heard.iter().filter(|entry| is_there(&entry.to)).collect()
     }
+}
+
+fn to_user(user: u64, text: String) -> v1::Send {
+    v1::Send { to: Some(send::To::User(user)), text, ..v1::Send::default() }
 }
 
 fn to_group(group: u64, text: impl Into<String>) -> v1::Send {
@@ -154,9 +164,13 @@ impl Crowd {
     /// the same group, so that those of several senders stand behind each other.
     fn talk(&mut self, round: &str) {
         let (large, small) = (self.large, self.small);
+        let users: Vec<_> = self.members[..SENDERS].iter().map(Device::user).collect();
         thread::scope(|scope| {
             for (nth, sender) in self.members[..SENDERS].iter_mut().enumerate() {
+                let next = users[(nth + 1) % SENDERS];
                 scope.spawn(move || {
+                    let texts = to_next(nth, round);
+                    sender.send_together(texts.into_iter().map(|text| to_user(next, text)).collect());
                     let stretches = [(large, 80), (small, 80), (large, 1), (small, 1), (large, 3), (small, 30)];
                     let groups = stretches.iter().flat_map(|(group, times)| std::iter::repeat_n(*group, *times));
                     let sends = groups.enumerate().map(|(place, to)| to_group(to, format!("{nth} {round} {place}")));
@@ -177,6 +191,20 @@ impl Crowd {
         self.members.iter_mut().chain(&mut self.seconds).for_each(|device| device.hear_until(words));
     }
 
+    /// All devices of a sender and of the next one have heard what the former wrote to the latter.
+    fn check_trains(&self, rounds: &[&str]) {
+        for nth in 0..SENDERS {
+            let texts: Vec<_> = rounds.iter().flat_map(|round| to_next(nth, round)).collect();
+            let begin = format!("{nth} to the next");
+            for of in [nth, (nth + 1) % SENDERS] {
+                // the first two of them have a second device
+                for device in self.members.get(of).into_iter().chain(self.seconds[..2].get(of)) {
+                    assert!(device.heard_texts(&begin, &texts), "{begin}, {of}");
+                }
+            }
+        }
+    }
+
     /// Everyone has heard the same in each of their groups.
     fn check(&self, slow: &Device) {
         let groups = [self.large, self.small];
@@ -195,6 +223,11 @@ impl Crowd {
             assert!(device.heard_in(&groups) == said, "{}", device.client.welcome.handle);
         }
     }
+}
+
+/// What a sender writes to the next one in a round: so much in a row that it goes as trains.
+fn to_next(nth: usize, round: &str) -> Vec<String> {
+    (0..100).map(|place| format!("{nth} to the next, {round} {place}")).collect()
 }
 
 /// The first member makes a group of the first `count`.
@@ -244,6 +277,7 @@ fn everyone_hears_everything(threads: &str, reactors: &str) {
     assert!(heard.map(|entry| entry.text.clone()).eq(keys.map(private)));
     assert_eq!(crowd.members[NOTIFIED].pushed, 0, "it wanted notices only");
     crowd.check(&slow);
+    crowd.check_trains(&["first", "second", "third"]);
     broker.stop();
 }
 

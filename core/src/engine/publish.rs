@@ -272,6 +272,11 @@ impl Publisher {
         self.cursor = cursor;
         let (own, theirs) = state.messages_sent((asker.user, asker.device), to, sent);
         let ordinal = Ordinal(train.chat.ordinal.0 + 1);
+        let mut audience = Audience { sessions, told: &mut fan_out.told, answered: Some(answered), own };
+        audience.own_entry(asker.user, own);
+        audience.entry(to, theirs);
+        // what is left over would go out with the next slot, which others are told of
+        assert!(fan_out.left() <= RECIPIENTS, "two people have more devices than a slot has room for");
         let published = commit.try_publish(|slot| {
             slot.record = Some(RecordHead { position: first.position, epoch: self.epoch, time });
             slot.record_len = first.end;
@@ -279,9 +284,6 @@ impl Publisher {
             slot.take_payload(body);
             std::mem::swap(&mut slot.train, entries);
             slot.delivery = Delivery { from: asker.user, user: to, group: GroupId(0), ordinal, time };
-            let mut audience = Audience { sessions, told: &mut fan_out.told, answered: Some(answered), own };
-            audience.own_entry(asker.user, own);
-            audience.entry(to, theirs);
             hand_over(&mut fan_out.told, &mut slot.recipients);
             let (user, group, position) = (None, None, first.position);
             let body = AnswerBody::Entry { version: own, ordinal, time, position, user, group };

@@ -272,15 +272,16 @@ impl State {
         self.remember(head, entry, own, 0);
     }
 
-    /// Applies messages of a device to another user, exactly as [`State::apply`] does one by one (recovery knows no trains); a version is put into each. Returns the first one's version for
-    /// its sender and for the recipient: those of the others follow.
+    /// Applies messages of a device to another user, as [`State::apply`] does one by one (recovery knows no trains); a version is put into each. Returns
+    /// the first one's version for its sender and for the recipient: those of the others follow. Only windows may come out otherwise, which are no
+    /// part of the state: where their budget runs out, the sender's takes what is left before the recipient's.
     pub(super) fn messages_sent(
         &mut self,
         (from, device): (UserId, DeviceId),
         to: UserId,
         messages: &mut [Sent],
     ) -> (Version, Version) {
-        let (own, theirs) = (self.push_all(from, messages), self.push_all(to, messages));
+        let (own, theirs) = (self.give(from, messages), self.give(to, messages));
         for (message, version) in messages.iter_mut().zip(own.0..) {
             message.version = Version(version);
         }
@@ -294,7 +295,7 @@ impl State {
     }
 
     /// Gives messages to one inbox, and returns the version of the first.
-    fn push_all(&mut self, to: UserId, messages: &[Sent]) -> Version {
+    fn give(&mut self, to: UserId, messages: &[Sent]) -> Version {
         let inbox = to.counter().and_then(|counter| self.inboxes.get_mut(counter as usize - 1));
         let Some(inbox) = inbox else { return Version(0) };
         let first = Version(inbox.head().0 + 1);

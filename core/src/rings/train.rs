@@ -3,7 +3,7 @@
 
 use super::commit::{CommitSlot, Recipient};
 use super::inbound::LARGE_BODY;
-use super::payload::Bytes;
+use super::payload::{AT_REST, Bytes};
 use crate::ids::{Key, Ordinal, Position, Version};
 use crate::record::RecordHead;
 use crate::wire::hot::SentEntry;
@@ -14,7 +14,11 @@ pub const TRAIN: usize = 24;
 /// at rest.
 pub const TRAIN_BYTES: usize = 1_536;
 
+/// Bytes of a record around its content, at most: eight numbers with their tags, and three lengths with theirs.
+const AROUND: usize = 8 * 11 + 3 * 4;
+
 const _: () = assert!(TRAIN_BYTES <= LARGE_BODY, "a train fits in its slot");
+const _: () = assert!(TRAIN_BYTES + TRAIN * AROUND <= AT_REST, "and what became of it in that behind");
 
 /// A message of a train, on its way to the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

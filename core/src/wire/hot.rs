@@ -248,14 +248,14 @@ pub fn time_field(ms: u64) -> TimeField {
     Fields::of(|room| room.number(TIME, ms))
 }
 
-/// What the entries that several messages became have in common for a reader.
+/// Whom an entry names and when it happened, as its reader is told: entries of a train share it.
 #[derive(Clone, Copy, Debug)]
-pub struct Common {
+pub struct Heading {
     names: Fields<40>,
     time: TimeField,
 }
 
-impl Common {
+impl Heading {
     /// Whom the entries name, and when they happened, in ms since 1970.
     #[inline]
     pub fn new(names: Names, ms: u64) -> Self {
@@ -272,8 +272,8 @@ impl Common {
 /// A tail that is not encoded yet.
 #[derive(Clone, Copy, Debug)]
 pub struct NewTail<'a> {
-    /// What it may have in common with others.
-    pub common: &'a Common,
+    /// Whom it names, and when it happened.
+    pub heading: &'a Heading,
     /// Its number in the conversation.
     pub ordinal: u64,
     /// Fields 8 to 18, encoded.
@@ -289,9 +289,9 @@ impl NewTail<'_> {
 
     #[inline]
     fn put_numbers<const N: usize>(&self, room: &mut Room<'_, N>) {
-        room.fields(&self.common.names);
+        room.fields(&self.heading.names);
         room.number(ORDINAL, self.ordinal);
-        room.fields(&self.common.time);
+        room.fields(&self.heading.time);
     }
 }
 

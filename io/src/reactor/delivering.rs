@@ -4,7 +4,7 @@ use ringdove_core::ids::{ConnectionId, GroupId, Ordinal, UserId, Version};
 use ringdove_core::rings::{Answer, AnswerBody, CommitSlot, Delivery, PORTION, Recipient};
 use ringdove_core::wire::bundle::Bundle;
 use ringdove_core::wire::frame::put_length;
-use ringdove_core::wire::hot::{self, Common, Names, NewTail, SentEntry, Tail};
+use ringdove_core::wire::hot::{self, Heading, Names, NewTail, SentEntry, Tail};
 use ringdove_core::wire::{Refusal, v1};
 
 use super::Edge;
@@ -37,7 +37,7 @@ impl Tails {
     pub(super) fn of(&mut self, own: bool, slot: &CommitSlot) -> &[u8] {
         let tail = if own { &mut self.own } else { &mut self.others };
         if tail.is_empty() {
-            new_tail(&common(own, &slot.delivery), slot.delivery.ordinal, &slot.content()).put(tail);
+            new_tail(&heading_of(own, &slot.delivery), slot.delivery.ordinal, &slot.content()).put(tail);
         }
         tail
     }
@@ -45,17 +45,17 @@ impl Tails {
 
 /// What all entries of a slot say, to the sender's own devices or to anyone else.
 #[inline]
-pub(super) fn common(own: bool, delivery: &Delivery) -> Common {
+pub(super) fn heading_of(own: bool, delivery: &Delivery) -> Heading {
     let Delivery { from: UserId(from), user: UserId(user), group: GroupId(group), time, .. } = *delivery;
     // nobody is not the sender: any viewer who is not stands for all of them
     let names = Names::for_viewer(if own { from } else { 0 }, from, user, group);
-    Common::new(names, time.0)
+    Heading::new(names, time.0)
 }
 
 /// The tail of one entry.
 #[inline]
-pub(super) fn new_tail<'a>(common: &'a Common, ordinal: Ordinal, content: &'a [u8]) -> NewTail<'a> {
-    NewTail { common, ordinal: ordinal.0, content }
+pub(super) fn new_tail<'a>(heading: &'a Heading, ordinal: Ordinal, content: &'a [u8]) -> NewTail<'a> {
+    NewTail { heading, ordinal: ordinal.0, content }
 }
 
 impl Edge {
@@ -97,8 +97,8 @@ impl Edge {
             }
             _ if !slot.train.is_empty() => return self.deliver_train(slot),
             [one] => {
-                let common = common(one.is_own(), &slot.delivery);
-                self.push(one, &new_tail(&common, slot.delivery.ordinal, &slot.content()));
+                let heading = heading_of(one.is_own(), &slot.delivery);
+                self.push(one, &new_tail(&heading, slot.delivery.ordinal, &slot.content()));
             }
             many => {
                 tails.clear();
@@ -110,14 +110,14 @@ impl Edge {
         recipients.len() + self.answer_slot(slot)
     }
 
-    /// Writes what a train says, message by message: first to those who are told, none of whom is the one who is answered then.
+    /// Writes what a train says, connection by connection: first to those who are told, none of whom is the one who is answered then.
     fn deliver_train(&mut self, slot: &CommitSlot) -> usize {
         let mut count = 0;
-        for piece in slot.pieces() {
-            let content = piece.content();
-            for one in recipients(slot, self.index) {
-                let common = common(one.is_own(), &slot.delivery);
-                let tail = new_tail(&common, piece.ordinal(), &content);
+        for one in recipients(slot, self.index) {
+            let heading = heading_of(one.is_own(), &slot.delivery);
+            for piece in slot.pieces() {
+                let content = piece.content();
+                let tail = new_tail(&heading, piece.ordinal(), &content);
                 self.push_entry(one.key(), one.generation, piece.version(one), &tail);
                 count += 1;
             }
@@ -283,8 +283,8 @@ impl Edge {
             return self.answer_sent(key, answer.request, sent);
         }
         let content = slot.content();
-        let common = common(true, &slot.delivery);
-        let tail = new_tail(&common, slot.delivery.ordinal, &content);
+        let heading = heading_of(true, &slot.delivery);
+        let tail = new_tail(&heading, slot.delivery.ordinal, &content);
         self.push_entry(key, answer.connection.generation, Version(sent.version), &tail);
     }
 

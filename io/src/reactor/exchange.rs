@@ -6,7 +6,7 @@ use ringdove_core::rings::{Answer, AnswerBody, CommitSlot, Recipient};
 use ringdove_core::wire::hot::{self, Tail};
 
 use super::Edge;
-use super::delivering::{PUSH_HEAD, common, new_tail};
+use super::delivering::{PUSH_HEAD, heading_of, new_tail};
 use super::runs::recipients;
 use crate::counters::Counter;
 
@@ -91,10 +91,10 @@ impl Edge {
         {
             let mut version = connection.sent;
             'room: for (slot, one) in told(slots, *index) {
-                let common = common(to.is_own(), &slot.delivery);
+                let heading = heading_of(to.is_own(), &slot.delivery);
                 for piece in slot.pieces() {
                     let content = piece.content();
-                    let tail = new_tail(&common, piece.ordinal(), &content);
+                    let tail = new_tail(&heading, piece.ordinal(), &content);
                     if !output.has_room(connection, tail.bound() + PUSH_HEAD) {
                         break 'room;
                     }
@@ -112,8 +112,8 @@ impl Edge {
         let entries =
             told(slots, self.index).flat_map(|(slot, one)| slot.pieces().map(move |piece| (slot, piece, one)));
         for (slot, piece, one) in entries.skip(pushed) {
-            let (content, common) = (piece.content(), common(one.is_own(), &slot.delivery));
-            let tail = new_tail(&common, piece.ordinal(), &content);
+            let (content, heading) = (piece.content(), heading_of(one.is_own(), &slot.delivery));
+            let tail = new_tail(&heading, piece.ordinal(), &content);
             self.push_entry(one.key(), one.generation, piece.version(one), &tail);
         }
     }

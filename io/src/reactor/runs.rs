@@ -6,7 +6,7 @@ use ringdove_core::rings::{CommitSlot, Recipient};
 use ringdove_core::wire::bundle::Bundle;
 
 use super::Edge;
-use super::delivering::{PUSH_HEAD, Tails, common, new_tail};
+use super::delivering::{PUSH_HEAD, Tails, heading_of, new_tail};
 use crate::counters::Counter;
 
 /// Entries of a run at most: more in one write would gain nothing.
@@ -138,8 +138,8 @@ impl Edge {
     ) -> usize {
         bundle.clear();
         for slot in run.entries() {
-            let common = common(false, &slot.delivery);
-            bundle.add(|out| new_tail(&common, slot.delivery.ordinal, &slot.content()).put(out));
+            let heading = heading_of(false, &slot.delivery);
+            bundle.add(|out| new_tail(&heading, slot.delivery.ordinal, &slot.content()).put(out));
         }
         let mut count = 0;
         for part in run.parts() {

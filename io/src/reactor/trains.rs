@@ -49,6 +49,7 @@ impl Edge {
         }
         let mut coupled = 0;
         while let Split::Frame { frame, used } = split(&behind[coupled..], limit)
+            && frame.len() <= TRAIN_BYTES
             && let HotClient::Send(send) = hot::decode_client(frame)
             && goes_along(&send)
             && self.check_text(send.text).is_ok()

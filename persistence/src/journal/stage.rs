@@ -50,7 +50,7 @@ pub struct Ties {
 }
 
 /// So many slots are taken in a turn; at level `disk` they share one sync.
-const BATCH: u64 = 1024;
+const BATCH: u64 = 512;
 /// Pages are made present so far ahead of the writer.
 const POPULATE: u64 = 128 << 10;
 /// Level process: from so many bytes on a batch goes to its file with a system call. Below, stores into the map are faster; above, they are
@@ -248,17 +248,24 @@ impl<S: Storage> Writer<S> {
         }
         let offset = head.position.0 - self.base;
         assert!(offset >= self.end, "the engine placed a record into another: {offset} < {}", self.end);
+        let mut header = [0; HEADER_BYTES];
+        let crc = RecordBytes::encode(&mut header, head, body, self.synced, self.chain);
         let len = record_len(body.len());
-        let crc = if self.durability == Durability::Memory {
-            let mut header = [0; HEADER_BYTES];
-            let crc = RecordBytes::encode(&mut header, head, body, self.synced, self.chain);
+        if self.durability == Durability::Memory {
             self.populate(offset + len);
             self.file.store(offset + HEADER_BYTES as u64, body);
             self.file.store(offset, &header);
-            crc
         } else {
-            self.append_to_batch(offset, head, body)?
-        };
+            if self.durability == Durability::Process && self.batch.len() >= LARGEST {
+                self.flush()?;
+            }
+            if self.batch.is_empty() {
+                self.batch_at = offset;
+            }
+            self.batch.resize((offset - self.batch_at) as usize, 0);
+            self.batch.extend_from_slice(&header);
+            self.batch.extend_from_slice(body);
+        }
         let end = Position(head.position.0 + len);
         if !is_talk(body) {
             self.segments.landmarks.tell(end);
@@ -267,22 +274,6 @@ impl<S: Storage> Writer<S> {
         self.last = head.position;
         self.end = offset + len;
         Ok(end)
-    }
-
-    /// Puts a record behind the others of the batch, and returns its header's checksum. Checksums are taken of what stands in the batch, as it is
-    /// aligned there.
-    fn append_to_batch(&mut self, offset: u64, head: RecordHead, body: &[u8]) -> Result<u32, Fault> {
-        if self.durability == Durability::Process && self.batch.len() >= LARGEST {
-            self.flush()?;
-        }
-        if self.batch.is_empty() {
-            self.batch_at = offset;
-        }
-        let at = (offset - self.batch_at) as usize;
-        self.batch.resize(at + HEADER_BYTES, 0);
-        self.batch.extend_from_slice(body);
-        let record = self.batch.get_mut(at..).and_then(|record| record.split_first_chunk_mut());
-        Ok(record.map_or(self.chain, |(header, body)| RecordBytes::encode(header, head, body, self.synced, self.chain)))
     }
 
     /// Goes to the next segment, which the engine's credit says is prepared.
