@@ -35,6 +35,23 @@ fn a_start_finds_everything_again() {
     }
 }
 
+#[test]
+fn a_start_finds_trains_again() {
+    for durability in [Durability::Disk, Durability::Process] {
+        let folder = Folder { durability, ..Folder::new() };
+        let mut bench = folder.bench();
+        for lens in [[100, 900, 40], [1200, 1200, 1200], [7, 8, 9]] {
+            assert!(bench.publish_train(&lens), "there is room");
+            bench.write();
+            bench.prepare();
+        }
+        let written = bench.close();
+        let segments: Vec<_> = written.iter().map(|record| record.head.position.0 / SEGMENT).collect();
+        assert_eq!(segments, [0, 0, 0, 0, 0, 1, 1, 1, 1], "the second train goes on in the next segment");
+        assert_eq!(folder.start().expect("it opens").1, written);
+    }
+}
+
 /// Both levels write the same file, but for what they say about synced-up-to.
 #[test]
 fn a_level_can_be_changed_between_two_starts() {
