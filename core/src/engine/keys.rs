@@ -75,7 +75,7 @@ impl Keys {
 
     /// Remembers those of several sends that have a key, exactly as one by one; where nothing has to be forgotten, all at once.
     pub(super) fn remember_all(&mut self, all: &[Sent]) {
-        let (oldest, room) = (self.oldest.0, KEPT - self.kept.len().min(KEPT));
+        let (oldest, room) = (self.oldest.0, KEPT.saturating_sub(self.kept.len()));
         let is_plain = |sent: &Sent| sent.key.0 != 0 && oldest + KEPT_MS > sent.time.0;
         if self.kept.is_empty() || all.len() > room || !all.iter().all(is_plain) {
             return all.iter().filter(|sent| sent.key.0 != 0).for_each(|sent| self.remember(*sent));
@@ -85,6 +85,7 @@ impl Keys {
         self.kept.extend(all);
     }
 
+    /// In line it would cost every send the registers that it needs.
     #[inline(never)]
     fn forget(&mut self, now: Time) {
         let most = if self.kept.len() >= KEPT { KEPT - SWEPT } else { KEPT };

@@ -9,8 +9,8 @@ use ringdove_core::engine::{Engine, Limits, Start, State, Ties};
 use ringdove_core::ids::{ConnectionId, Epoch, Key, Position, Time, UserId, Version};
 use ringdove_core::record::{Cursor, RecordHead};
 use ringdove_core::rings::{
-    Answer, AnswerBody, Command, CommitConsumer, CommitGate, Doorbell, InboundProducer, Progress, Recipient, Register,
-    Shutdown, SignIn, SpaceSignal, TrainSend, commit_ring, inbound_ring,
+    Answer, AnswerBody, Command, CommitConsumer, CommitGate, Doorbell, InboundProducer, InboundSlot, Progress,
+    Recipient, Register, Shutdown, SignIn, SpaceSignal, TrainSend, commit_ring, inbound_ring,
 };
 use ringdove_core::wire::hot::SentEntry;
 use ringdove_core::wire::v1::{ContactChange, Entry, GroupChange, Member, ServerFrame, Signal, server_frame::Body};
@@ -84,6 +84,11 @@ impl Bench {
     }
 
     pub fn put(&mut self, connection: u32, request: u32, command: Command, body: &[u8]) {
+        self.put_with(connection, request, command, |slot| slot.set_body(body));
+    }
+
+    /// A command whose body, and train, `fill` puts in.
+    fn put_with(&mut self, connection: u32, request: u32, command: Command, fill: impl FnOnce(&mut InboundSlot)) {
         let (now, generation) = (self.now, self.generation);
         let put = self.inbound.try_publish(|slot| {
             slot.connection = ConnectionId { reactor: 0, key: connection, generation };
@@ -91,20 +96,14 @@ impl Bench {
             slot.ack = Version(0);
             slot.time = now;
             slot.command = command;
-            slot.set_body(body);
+            fill(slot);
         });
         assert!(put, "the inbound ring is full");
     }
 
     /// Messages that came right behind each other: the first one's request, and key and content of each.
     pub fn put_train(&mut self, connection: u32, request: u32, to: UserId, messages: &[(u64, Vec<u8>)]) {
-        let (now, generation) = (self.now, self.generation);
-        let put = self.inbound.try_publish(|slot| {
-            slot.connection = ConnectionId { reactor: 0, key: connection, generation };
-            slot.request = request;
-            slot.ack = Version(0);
-            slot.time = now;
-            slot.command = Command::Train { to };
+        self.put_with(connection, request, Command::Train { to }, |slot| {
             slot.train.clear();
             let mut body = Vec::new();
             for (request, (key, content)) in (request..).zip(messages) {
@@ -113,7 +112,6 @@ impl Bench {
             }
             slot.set_body(&body);
         });
-        assert!(put, "the inbound ring is full");
     }
 
     /// An acknowledgement alone.
