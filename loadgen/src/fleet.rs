@@ -41,9 +41,8 @@ const SHOWN_EVERY: Duration = Duration::from_millis(100);
 
 /// What one poll brings.
 const EVENTS: usize = 1024;
-/// The same where some are read first, and how many of the others are read before those are looked after again.
+/// The same where some are read first: before each of the others those are looked after again.
 const EVENTS_BETWEEN: usize = 64;
-const READS_BETWEEN: usize = 8;
 
 /// How long a load lasts, and how its thread waits.
 #[derive(Clone, Copy, Debug)]
@@ -320,10 +319,8 @@ impl Fleet {
             self.read(who, workload)?;
         }
         let mut next = due;
-        for (count, event) in events.iter().enumerate() {
-            if count % READS_BETWEEN == 0 {
-                self.read_first(workload)?;
-            }
+        for event in &events {
+            self.read_first(workload)?;
             let Token(who) = event.token();
             self.read(who, workload)?;
             if next.is_some_and(|next| next <= self.clock.now_ns()) {
