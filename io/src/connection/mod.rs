@@ -115,8 +115,10 @@ pub(crate) struct Connection {
     pub holding: bool,
     /// The socket took less than was written: wait until it is writable.
     pub write_blocked: bool,
-    /// Stands in a list of those to be flushed.
+    /// Stands in a list of those that this turn flushes.
     pub touched: bool,
+    /// Stands in the list of those whose answers wait for company.
+    pub waits: bool,
     /// Wants notices, no pushes.
     pub quiet: bool,
     /// A notice waits to be written.
@@ -160,6 +162,7 @@ impl Connection {
             holding: false,
             write_blocked: false,
             touched: false,
+            waits: false,
             quiet: false,
             notice_due: false,
             ack_due: false,

@@ -41,10 +41,7 @@ impl Edge {
         connection.notice_due = false;
         connection.ack_due = false;
         connection.patience = patience;
-        if !connection.touched {
-            connection.touched = true;
-            self.output.answered.push(key);
-        }
+        self.output.must_flush(key, connection);
         self.arm(key);
     }
 

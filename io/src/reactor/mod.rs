@@ -1,7 +1,8 @@
 //! The reactor: a thread's poll. It owns connections, decodes frames in, writes frames out, and never waits but in its poll.
 //!
 //! A turn: what the engine and the journal have let through goes to the connections, each of which is written to once (a large fan-out
-//! goes out as it is put together); then the sockets are read. So whatever was read in one turn is answered in the next one's single write, recipients before acknowledgements.
+//! goes out as it is put together); then the sockets are read. So whatever was read in one turn is answered in the next one's single write, recipients before
+//! acknowledgements; while there is more to read, small ones wait a moment (`waiting.rs`).
 
 mod accepting;
 mod delivering;
@@ -19,6 +20,7 @@ mod shutting_down;
 mod sign_in;
 mod timing;
 mod trains;
+mod waiting;
 mod writing;
 
 use std::collections::{HashMap, VecDeque};
@@ -321,10 +323,7 @@ impl Edge {
         if event.is_writable() && std::mem::take(&mut connection.write_blocked) {
             // it reads: that is a sign of life
             connection.heard = now;
-            if !connection.touched {
-                connection.touched = true;
-                self.output.answered.push(key);
-            }
+            self.output.must_flush(key, connection);
         }
         if event.is_readable() || event.is_read_closed() || event.is_error() {
             connection.readable = true;
@@ -353,6 +352,7 @@ impl Edge {
     fn has_work(&self) -> bool {
         !self.output.pushed.is_empty()
             || !self.output.answered.is_empty()
+            || !self.output.waiting.is_empty()
             || (!self.ready.is_empty() && !self.inlet.full && self.phase == Phase::Running)
     }
 }
@@ -366,8 +366,10 @@ impl Agent for Reactor {
         let mut work = self.drain_commits();
         work += self.open_letters();
         work += self.edge.flush();
-        work += if std::mem::take(&mut self.found) { 1 } else { self.poll(Duration::ZERO) };
+        let events = if std::mem::take(&mut self.found) { 1 } else { self.poll(Duration::ZERO) };
+        work += events;
         self.edge.clock.read();
+        work += self.edge.flush_waiting(events == 0);
         self.note_events();
         work += self.edge.inlet.publish_pending(&self.edge.output.counters);
         work += self.edge.run_phase(work == 0);

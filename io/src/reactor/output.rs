@@ -9,6 +9,8 @@ use crate::connection::{BufferPool, Connection};
 use crate::counters::Counters;
 use crate::dialect::Dialect;
 
+use super::waiting::{ENOUGH, Waiting};
+
 /// Room for what stands before a shared tail: length, tag and length, version.
 const HEAD: usize = 24;
 
@@ -17,8 +19,10 @@ pub(super) struct Output {
     pub pool: BufferPool,
     /// Connections that got a push this turn; they are flushed first, so that recipients come before acknowledgements.
     pub pushed: Vec<u32>,
-    /// Connections that got only something else.
+    /// Connections that got only something else, and enough of it.
     pub answered: Vec<u32>,
+    /// Connections that got little else.
+    pub waiting: Waiting,
     pub counters: Arc<Counters>,
     /// Bytes that may wait for one connection before pushes stop.
     pub bound: usize,
@@ -31,6 +35,7 @@ impl Output {
             pool: BufferPool::default(),
             pushed: Vec::new(),
             answered: Vec::new(),
+            waiting: Waiting::default(),
             counters,
             bound,
             frames: Vec::new(),
@@ -81,8 +86,18 @@ impl Output {
         }
     }
 
-    /// The connection got something else, which this turn flushes.
+    /// The connection got something else, which this turn flushes, or a later one if it is little.
     pub fn note_answered(&mut self, key: u32, connection: &mut Connection) {
+        if connection.backlog() >= ENOUGH {
+            self.must_flush(key, connection);
+        } else if !connection.touched && !connection.waits {
+            connection.waits = true;
+            self.waiting.put(key);
+        }
+    }
+
+    /// This turn flushes the connection, behind those that got pushes.
+    pub fn must_flush(&mut self, key: u32, connection: &mut Connection) {
         if !connection.touched {
             connection.touched = true;
             self.answered.push(key);
