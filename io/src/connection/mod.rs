@@ -172,6 +172,11 @@ impl Connection {
         }
     }
 
+    /// Nobody is signed in on it yet, or its peer has closed its half.
+    pub fn comes_or_goes(&self) -> bool {
+        self.read_closing || matches!(self.stage, Stage::New | Stage::Greeting)
+    }
+
     /// Bytes that wait to be written.
     pub fn backlog(&self) -> usize {
         self.out.len() - self.written as usize

@@ -15,8 +15,8 @@ use crate::counters::Counter;
 use crate::dialect::Dialect;
 use crate::mailbox::{Letter, Mailbox};
 
-/// Sockets that one turn accepts at most.
-const ACCEPTS: usize = 64;
+/// Sockets that one turn accepts at most: those who are signed in do not wait while thousands come.
+const ACCEPTS: usize = 8;
 /// Sockets that may wait to be accepted: as many as the kernel allows (`net.core.somaxconn`, 4096 by default). Of mio's 128 a restart or a
 /// lost uplink, after which everyone comes back at once, leaves most to find the door shut and to knock again a second later, or three.
 const BACKLOG: i32 = 4_096;

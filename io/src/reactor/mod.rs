@@ -23,7 +23,7 @@ mod trains;
 mod waiting;
 mod writing;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,6 +56,7 @@ use accepting::Accepting;
 use delivering::Tails;
 use output::Output;
 use publishing::Inlet;
+use reading::Ready;
 use renewing::Renewal;
 use shutting_down::Phase;
 use trains::Train;
@@ -154,7 +155,7 @@ pub(crate) struct Edge {
     connections: Slab<Connection>,
     generation: u32,
     output: Output,
-    ready: VecDeque<u32>,
+    ready: Ready,
     wheel: Wheel,
     due: Vec<Deadline>,
     /// When the engine was last told that time passes.
@@ -198,7 +199,7 @@ impl Reactor {
             connections,
             generation: 0,
             output: Output::new(config.out_buffer, counters),
-            ready: VecDeque::new(),
+            ready: Ready::default(),
             wheel: Wheel::new(),
             due: Vec::new(),
             ticked: Tick(0),

@@ -3,6 +3,7 @@
 //! The poll is edge-triggered. A short read means that the socket is drained, unless the peer has closed its half; after a full read, or
 //! when frames had to wait, the connection stands in the queue of those to be looked at again.
 
+use std::collections::VecDeque;
 use std::io::ErrorKind;
 
 use ringdove_core::wire::frame::{self, Split};
@@ -16,6 +17,8 @@ use crate::dialect::{self, Dialect, Told, json_lines};
 
 /// Connections that one turn reads at most.
 const READS: usize = 256;
+/// Of those who come or go: some 200 us. Ten thousand of them at once keep nobody waiting who goes on writing.
+const CROWD: usize = 8;
 /// Frames that one turn takes, about. With more, whoever has sent them would have nothing to do for long.
 const FRAMES: u64 = 512;
 /// A frame over the limit is told by its id, which stands within so many bytes of its begin.
@@ -43,6 +46,62 @@ enum Halt {
     Held(Step),
 }
 
+/// Connections that have something to say, in the order in which they began to. Each stands in one of the queues once.
+#[derive(Default)]
+pub(super) struct Ready {
+    /// People who are signed in, and operators.
+    signed_in: VecDeque<u32>,
+    /// Those who come, and those who go.
+    crowd: VecDeque<u32>,
+    /// The crowd got nothing of the last turn.
+    was_left_out: bool,
+}
+
+impl Ready {
+    /// Whether nobody has anything to say.
+    pub fn is_empty(&self) -> bool {
+        self.signed_in.is_empty() && self.crowd.is_empty()
+    }
+
+    fn put(&mut self, key: u32, comes_or_goes: bool) {
+        if comes_or_goes { self.crowd.push_back(key) } else { self.signed_in.push_back(key) }
+    }
+
+    /// Comes before everyone else.
+    fn put_first(&mut self, key: u32) {
+        self.signed_in.push_front(key);
+    }
+
+    /// Whose turn it is, each queue with how many of it a turn reads at most.
+    fn turn(&mut self) -> [(Queue, usize); 2] {
+        let signed_in = (Queue::SignedIn, self.signed_in.len().min(READS));
+        let crowd = (Queue::Crowd, self.crowd.len().min(CROWD));
+        // a turn that ends early must not leave them out for good
+        if std::mem::replace(&mut self.was_left_out, !self.crowd.is_empty()) {
+            [crowd, signed_in]
+        } else {
+            [signed_in, crowd]
+        }
+    }
+
+    fn take(&mut self, queue: Queue) -> Option<u32> {
+        match queue {
+            Queue::SignedIn => self.signed_in.pop_front(),
+            Queue::Crowd => {
+                self.was_left_out = false;
+                self.crowd.pop_front()
+            }
+        }
+    }
+}
+
+/// One of the queues of those who have something to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Queue {
+    SignedIn,
+    Crowd,
+}
+
 impl Edge {
     /// Puts a connection into the queue of those to be looked at.
     pub(super) fn enqueue(&mut self, key: u32) {
@@ -50,28 +109,31 @@ impl Edge {
             && !connection.queued
         {
             connection.queued = true;
-            self.ready.push_back(key);
+            self.ready.put(key, connection.comes_or_goes());
         }
     }
 
-    /// Looks at the connections that have something to say. Returns how many; stops when the inbound ring is full.
+    /// Looks at the connections that have something to say: first those who are signed in, then some of those who come or go. Returns how many; stops
+    /// when the inbound ring is full.
     pub(super) fn read_ready(&mut self) -> usize {
         self.inlet.full = false;
         let enough = self.output.counters.get(Counter::FramesIn) + FRAMES;
         let mut count = 0;
-        for _ in 0..self.ready.len().min(READS) {
-            let Some(key) = self.ready.pop_front() else { break };
-            let Some(connection) = self.connections.get_mut(key as usize) else { continue };
-            if !std::mem::take(&mut connection.queued) {
-                continue;
-            }
-            self.look_at_one(key);
-            if self.inlet.full {
-                break;
-            }
-            count += 1;
-            if self.output.counters.get(Counter::FramesIn) >= enough {
-                break;
+        for (queue, most) in self.ready.turn() {
+            for _ in 0..most {
+                let Some(key) = self.ready.take(queue) else { break };
+                let Some(connection) = self.connections.get_mut(key as usize) else { continue };
+                if !std::mem::take(&mut connection.queued) {
+                    continue;
+                }
+                self.look_at_one(key);
+                if self.inlet.full {
+                    return count;
+                }
+                count += 1;
+                if self.output.counters.get(Counter::FramesIn) >= enough {
+                    return count;
+                }
             }
         }
         count
@@ -137,7 +199,7 @@ impl Edge {
         connection.holding = halt != Halt::Drained;
         if halt == Halt::Held(Step::Full) {
             connection.queued = true;
-            return self.ready.push_front(key);
+            return self.ready.put_first(key);
         }
         if connection.holding {
             return;
@@ -353,5 +415,24 @@ mod tests {
         assert_eq!(request_id(&[0x1a, 0x00]), None);
         assert_eq!(request_id(&[0x08, 0x80]), None);
         assert_eq!(request_id(&[]), None);
+    }
+
+    #[test]
+    fn the_crowd_comes_behind_those_who_are_signed_in_but_does_come() {
+        let mut ready = Ready::default();
+        (0..300).for_each(|key| ready.put(key, false));
+        (1_000..1_020).for_each(|key| ready.put(key, true));
+        assert_eq!(ready.turn(), [(Queue::SignedIn, READS), (Queue::Crowd, CROWD)]);
+        assert_eq!(ready.take(Queue::SignedIn), Some(0));
+        // that turn ends early
+        assert_eq!(ready.turn(), [(Queue::Crowd, CROWD), (Queue::SignedIn, READS)]);
+        assert_eq!(ready.take(Queue::Crowd), Some(1_000));
+        assert_eq!(ready.turn(), [(Queue::SignedIn, READS), (Queue::Crowd, CROWD)]);
+        ready.put_first(7);
+        assert_eq!(ready.take(Queue::SignedIn), Some(7));
+        // nobody of the crowd is left who could have been left out
+        while ready.take(Queue::Crowd).is_some() {}
+        ready.turn();
+        assert_eq!(ready.turn(), [(Queue::SignedIn, READS), (Queue::Crowd, 0)]);
     }
 }
