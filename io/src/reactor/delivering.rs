@@ -76,8 +76,8 @@ impl Edge {
             }
             let run = Run::first_of(slots, self.index);
             slots = &slots[run.slots().len()..];
-            if run.is_run() {
-                let at_once = run.is_full() || (is_all && slots.is_empty());
+            let at_once = run.is_full() || (is_all && slots.is_empty());
+            if run.is_run() || (at_once && run.is_told_to_several()) {
                 count += self.deliver_run(&run, at_once, tails, bundle);
             } else {
                 count += run.slots().iter().map(|slot| self.deliver(slot, tails)).sum::<usize>();

@@ -54,6 +54,14 @@ impl<'a> Run<'a> {
         self.slots.len() > self.parts
     }
 
+    /// Whether several connections are told of its first entry, in one slot at least. A single such entry, too, is put together once and written
+    /// from there.
+    pub(super) fn is_told_to_several(&self) -> bool {
+        self.slots[..self.parts]
+            .iter()
+            .any(|slot| !slot.signal && slot.train.is_empty() && recipients(slot, self.reactor).len() > 1)
+    }
+
     /// Whether it has as many entries as it may have.
     pub(super) fn is_full(&self) -> bool {
         self.slots.len() == ENTRIES * self.parts
