@@ -116,7 +116,7 @@ pub struct Settings {
     /// The data folder [default: ./ringdove-data].
     #[arg(long, value_name = "DIR")]
     data: Option<String>,
-    /// memory, process or disk: what a message that was told survives [default: process].
+    /// memory, process or disk: what an acknowledged message survives [default: process].
     #[arg(long, value_name = "LEVEL")]
     durability: Option<String>,
     /// sqlite, off, or the URL of a Postgres [default: sqlite].

@@ -62,7 +62,7 @@ pub(super) const KEYS: &[Key] = &[
         |c, t| c.listen => t.parse().map_err(|_| format!("{t:?} is no address with a port, such as 127.0.0.1:7400")), |v| quoted(v)),
     key!("data", "the data folder; one process at a time",
         |c, t| c.data => if t.is_empty() { Err("a folder's name is empty".to_owned()) } else { Ok(t.into()) }, |v| quoted(v.display())),
-    key!("durability", "what a message that was told survives: memory (nothing), process (a crash of the process), disk (a loss of power)",
+    key!("durability", "what an acknowledged message survives: memory (nothing), process (a crash of the process), disk (a loss of power)",
         |c, t| c.durability => durability(t), |v| quoted(show_durability(*v))),
     key!("sql", "where accounts, contacts and groups are for whoever asks in SQL: sqlite (a file in the data folder), postgres://..., or off",
         |c, t| c.sql => t.parse(), |v| quoted(v)),

@@ -173,7 +173,7 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The data folder.
     pub data: PathBuf,
-    /// What a message that was told survives.
+    /// What an acknowledged message survives.
     pub durability: Durability,
     /// Where accounts, contacts and groups are for whoever asks in SQL.
     pub sql: Sql,

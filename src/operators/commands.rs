@@ -73,7 +73,7 @@ pub enum UserCommand {
         #[command(flatten)]
         folder: Folder,
     },
-    /// Delete an account. Its handle is not given again.
+    /// Delete an account. Its handle is not given again; what was written stays in the journal.
     Delete {
         #[command(flatten)]
         whom: Whom,

@@ -1,0 +1,129 @@
+//! docs/examples/echo.py is a whole client: whatever is killed, each message has one answer. Its tests begin with `python`, so that `scripts/test`
+//! leaves them out where there is none.
+
+mod broker;
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use broker::{Broker, PATIENCE, serve, serve_at};
+use serde_json::{Value, json};
+use tempfile::tempdir;
+
+/// The bot, as a process that is killed with the test.
+struct Bot(Child);
+
+impl Bot {
+    fn start(folder: &Path, address: SocketAddr) -> Self {
+        let program = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/examples/echo.py");
+        let mut command = Command::new("python3");
+        command.arg(program).args(["echo", "correct horse", &address.to_string()]).current_dir(folder);
+        Self(command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("python3"))
+    }
+}
+
+impl Drop for Bot {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Somebody who writes to the bot, in JSON lines.
+struct Person {
+    reader: BufReader<TcpStream>,
+    /// What the bot has said, and the newest version.
+    heard: Vec<String>,
+    version: u64,
+}
+
+impl Person {
+    /// Says hello and asks for everything.
+    fn comes(address: SocketAddr, way: &str) -> Self {
+        let socket = TcpStream::connect(address).expect("the broker listens");
+        socket.set_read_timeout(Some(PATIENCE)).expect("an option");
+        let mut person = Self { reader: BufReader::new(socket), heard: Vec::new(), version: 0 };
+        let account = json!({"handle": "ann", "secret": "correct horse"});
+        person.writes(&json!({"id": 1, "hello": {way: account}}));
+        person.writes(&json!({"id": 2, "sync": {}}));
+        person
+    }
+
+    fn writes(&mut self, frame: &Value) {
+        self.reader.get_mut().write_all(format!("{frame}\n").as_bytes()).expect("the broker reads");
+    }
+
+    /// Sends texts to the bot.
+    fn sends(&mut self, texts: &[String]) {
+        for (nth, text) in texts.iter().enumerate() {
+            self.writes(&json!({"id": 10 + nth, "send": {"handle": "echo", "text": text}}));
+        }
+    }
+
+    /// Reads until the bot has said so many texts.
+    fn hears(&mut self, count: usize) {
+        while self.heard.len() < count {
+            let mut line = String::new();
+            assert!(self.reader.read_line(&mut line).expect("a frame in time") > 0, "closed behind {:?}", self.heard);
+            let frame: Value = serde_json::from_str(&line).expect("JSON");
+            assert!(frame.get("refusal").is_none() && frame.get("bye").is_none(), "{frame}");
+            let listed = frame["entries"]["list"].as_array().into_iter().flatten();
+            let mut version = 0;
+            for entry in listed.chain(frame.get("entry")) {
+                version = entry["version"].as_str().map_or(version + 1, |said| said.parse().expect("a number"));
+                self.takes(version, entry);
+            }
+        }
+    }
+
+    fn takes(&mut self, version: u64, entry: &Value) {
+        if version == self.version + 1 {
+            self.version = version;
+            if entry.get("from").is_some() {
+                self.heard.push(entry["text"].as_str().expect("a text").to_owned());
+            }
+        }
+    }
+}
+
+fn texts(part: usize) -> Vec<String> {
+    (0..40).map(|nth| format!("{part}.{nth}")).collect()
+}
+
+/// Waits until the bot is registered.
+fn wait_for(path: &Path) {
+    let begun = std::time::Instant::now();
+    while !path.exists() {
+        assert!(begun.elapsed() < PATIENCE, "{} is not written", path.display());
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn python_client_answers_each_message_once_whatever_is_killed() {
+    let folder = tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    let broker = Broker::start(serve(&data));
+    let address = broker.address;
+    let bot = Bot::start(folder.path(), address);
+    wait_for(&folder.path().join("echo.json"));
+    let mut ann = Person::comes(address, "register");
+    let all: Vec<String> = (0..3).flat_map(texts).collect();
+    ann.sends(&all[..40]);
+    ann.hears(1);
+    // the bot is killed while it answers, and misses some
+    drop(bot);
+    ann.sends(&all[40..80]);
+    let _bot = Bot::start(folder.path(), address);
+    ann.hears(80);
+    assert_eq!(ann.heard, all[..80]);
+    // the broker is killed, and the bot comes back by itself
+    broker.crash();
+    let _broker = Broker::start(serve_at(&address.to_string(), &data));
+    let mut ann = Person::comes(address, "password");
+    ann.sends(&all[80..]);
+    ann.hears(120);
+    assert_eq!(ann.heard, all);
+}
