@@ -4,30 +4,39 @@ import json, os, random, select, socket, sys, time
 HANDLE, PASSWORD = sys.argv[1:3]
 HOST, PORT = (sys.argv[3:] or ["127.0.0.1:7400"])[0].split(":")
 FILE, HELLO, SYNC, PING_S = HANDLE + ".json", 1, 2, 20
+written = bound = 0  # when something was written last; how long to wait at most before the next attempt
 # kept on disk: the token, the cursor, and every send without an answer by its key, which is its id as well
-me = {"token": "", "epoch": 0, "version": 0, "key": 9, "unanswered": {}}
+me = {"user": "", "token": "", "epoch": 0, "version": 0, "key": 9, "unanswered": {}}
 
 def save():
     with open(os.open(FILE + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file: json.dump(me, file)
     os.replace(FILE + ".new", FILE)
 
-def write(sock, **frame): sock.sendall(json.dumps(frame).encode() + b"\n")
+def write(sock, **frame):
+    global written
+    sock.sendall(json.dumps(frame).encode() + b"\n")
+    written = time.monotonic()
+
 def hello(sock, way): write(sock, id=HELLO, hello={**way, "epoch": me["epoch"], "since": me["version"]})
 def sync(sock): write(sock, id=SYNC, sync={"since": me["version"]})
 def send(sock, key): write(sock, id=int(key), ack=me["version"], send={"key": key, **me["unanswered"][key]})
 
-def frames(sock, heard=b""):
-    while True:
-        if not select.select([sock], [], [], PING_S)[0]: write(sock)  # {}, the ping
-        elif data := sock.recv(65536):
-            *lines, heard = (heard + data).split(b"\n")
-            yield from map(json.loads, lines)
-        else: raise ConnectionError("the connection ended")
+def frames(sock, rest=b""):
+    heard = time.monotonic()
+    while time.monotonic() < heard + 3 * PING_S:
+        if time.monotonic() > written + PING_S:
+            write(sock, ack=me["version"])  # what was heard is stored
+            write(sock)  # {}, the ping, which is answered
+        if not select.select([sock], [], [], 1)[0]: continue
+        if not (data := sock.recv(65536)): raise ConnectionError("the connection ended")
+        heard, (*lines, rest) = time.monotonic(), (rest + data).split(b"\n")
+        yield from map(json.loads, lines)
+    raise ConnectionError("nothing was heard for a while")
 
 def take(sock, entry, version):
     if version != me["version"] + 1: return
     me["version"] = version
-    if "text" not in entry or "from" not in entry or "group" in entry: return
+    if "text" not in entry or entry.get("from", me["user"]) == me["user"] or "group" in entry: return
     print(entry["from"], "wrote", entry["text"], flush=True)
     me["key"] += 1
     me["unanswered"][str(me["key"])] = {"user": entry["from"], "text": entry["text"]}
@@ -35,10 +44,11 @@ def take(sock, entry, version):
     send(sock, str(me["key"]))
 
 def welcomed(sock, welcome):
-    version = int(welcome.get("version", 0))
+    global bound
+    bound, version = 0, int(welcome.get("version", 0))
     if me["epoch"] != welcome["epoch"]: me["version"] = version  # new here, or the server has lost something: from now on
-    elif welcome.get("gap"): me["version"] = version - welcome["limits"]["window"] * 7 // 8  # what is still kept
-    me.update(epoch=welcome["epoch"], token=welcome.get("token", me["token"]))
+    elif welcome.get("gap"): me["version"] = max(0, version - welcome["limits"]["window"] * 7 // 8)  # what is still kept
+    me.update(user=welcome["user"], epoch=welcome["epoch"], token=welcome.get("token", me["token"]))
     sync(sock)
     for key in me["unanswered"]: send(sock, key)
 
@@ -73,4 +83,5 @@ while True:
     try:
         with socket.create_connection((HOST, int(PORT)), 10) as sock: talk(sock)
     except OSError as error: print("--", error, flush=True)
-    time.sleep(random.uniform(0.1, 2))
+    bound = min(30, bound * 2 or 0.5)
+    time.sleep(random.uniform(0, bound))

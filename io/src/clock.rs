@@ -25,6 +25,7 @@ impl Tick {
 pub(crate) struct Clock {
     start: Instant,
     now_us: u64,
+    turn_us: u64,
     now_ms: u64,
     tick: Tick,
     wall_base_ms: u64,
@@ -33,12 +34,22 @@ pub(crate) struct Clock {
 
 impl Clock {
     pub fn start() -> Self {
-        Self { start: Instant::now(), now_us: 0, now_ms: 0, tick: Tick(0), wall_base_ms: wall_ms(), followed_ms: 0 }
+        Self {
+            start: Instant::now(),
+            now_us: 0,
+            turn_us: 0,
+            now_ms: 0,
+            tick: Tick(0),
+            wall_base_ms: wall_ms(),
+            followed_ms: 0,
+        }
     }
 
     /// Reads the clock. Everything below answers with what was read last.
     pub fn read(&mut self) {
-        self.now_us = u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let now_us = u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.turn_us = now_us - self.now_us;
+        self.now_us = now_us;
         self.now_ms = self.now_us / 1_000;
         self.tick = Tick(u32::try_from(self.now_ms / TICK_MS).unwrap_or(u32::MAX));
         if self.now_ms - self.followed_ms >= FOLLOW_MS {
@@ -50,6 +61,11 @@ impl Clock {
     /// Microseconds since the reactor began.
     pub fn now_us(&self) -> u64 {
         self.now_us
+    }
+
+    /// Microseconds since the clock was read before.
+    pub fn turn_us(&self) -> u64 {
+        self.turn_us
     }
 
     /// Milliseconds since the reactor began.

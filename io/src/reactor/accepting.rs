@@ -2,6 +2,7 @@
 
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -15,8 +16,10 @@ use crate::counters::Counter;
 use crate::dialect::Dialect;
 use crate::mailbox::{Letter, Mailbox};
 
-/// Sockets that one turn accepts at most: those who are signed in do not wait while thousands come.
-const ACCEPTS: usize = 8;
+/// How many may come in a turn: one for each `COMER_US` microseconds that the turn before took, within these bounds. So those who are signed in do not
+/// wait while thousands come, and those who come get about a quarter of the time where much else is to be done.
+const COMERS: RangeInclusive<usize> = 4..=64;
+const COMER_US: u64 = 200;
 /// Sockets that may wait to be accepted: as many as the kernel allows (`net.core.somaxconn`, 4096 by default). Of mio's 128 a restart or a
 /// lost uplink, after which everyone comes back at once, leaves most to find the door shut and to knock again a second later, or three.
 const BACKLOG: i32 = 4_096;
@@ -102,13 +105,24 @@ pub(super) struct Accepting {
 }
 
 impl Edge {
+    /// How many may come in this turn.
+    pub(super) fn comers(&self) -> usize {
+        let share = usize::try_from(self.clock.turn_us() / COMER_US).unwrap_or(usize::MAX);
+        share.clamp(*COMERS.start(), *COMERS.end())
+    }
+
     /// Lets in who waits at the doors. Returns how many.
     pub(super) fn accept(&mut self) -> usize {
         if !(self.accepting.tcp_waits || self.accepting.admin_waits) || self.clock.tick() < self.accepting.pause {
             return 0;
         }
+        self.accept_clients() + self.accept_operators()
+    }
+
+    fn accept_clients(&mut self) -> usize {
+        let most = self.comers();
         let mut count = 0;
-        while count < ACCEPTS && self.accepting.tcp_waits {
+        while count < most && self.accepting.tcp_waits {
             let Some(doors) = &self.accepting.doors else { break };
             match doors.tcp.accept() {
                 Ok((socket, address)) => {
@@ -120,7 +134,12 @@ impl Edge {
                 Err(_) => {}
             }
         }
-        while count < ACCEPTS && self.accepting.admin_waits {
+        count
+    }
+
+    fn accept_operators(&mut self) -> usize {
+        let mut count = 0;
+        while count < OPERATORS && self.accepting.admin_waits {
             let Some((door, _)) = self.accepting.doors.as_ref().and_then(|doors| doors.admin.as_ref()) else { break };
             match door.accept() {
                 Ok((socket, _)) => {

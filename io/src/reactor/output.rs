@@ -1,5 +1,5 @@
-//! What connections are told: every frame that leaves is written through here, or into a buffer that was opened here; but for a run of
-//! entries, which may go right to its socket (`writing`).
+//! What connections are told: every frame that leaves is written through here, or into a buffer that was opened here; but for a run or an entry for several
+//! connections, which may go right to its sockets (`writing`).
 
 use std::sync::Arc;
 

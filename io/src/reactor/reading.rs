@@ -17,8 +17,8 @@ use crate::dialect::{self, Dialect, Told, json_lines};
 
 /// Connections that one turn reads at most.
 const READS: usize = 256;
-/// Of those who come or go: some 200 us. Ten thousand of them at once keep nobody waiting who goes on writing.
-const CROWD: usize = 8;
+/// How often somebody who comes is read, about: not yet there, with a hello, and at the end.
+const READS_A_COMER: usize = 2;
 /// Frames that one turn takes, about. With more, whoever has sent them would have nothing to do for long.
 const FRAMES: u64 = 512;
 /// A frame over the limit is told by its id, which stands within so many bytes of its begin.
@@ -49,7 +49,7 @@ enum Halt {
 /// Connections that have something to say, in the order in which they began to. Each stands in one of the queues once.
 #[derive(Default)]
 pub(super) struct Ready {
-    /// People who are signed in, and operators.
+    /// People who are signed in, operators, and whoever else neither comes nor goes.
     signed_in: VecDeque<u32>,
     /// Those who come, and those who go.
     crowd: VecDeque<u32>,
@@ -67,15 +67,15 @@ impl Ready {
         if comes_or_goes { self.crowd.push_back(key) } else { self.signed_in.push_back(key) }
     }
 
-    /// Comes before everyone else.
-    fn put_first(&mut self, key: u32) {
-        self.signed_in.push_front(key);
+    /// Comes before everyone else of its queue.
+    fn put_first(&mut self, key: u32, comes_or_goes: bool) {
+        if comes_or_goes { self.crowd.push_front(key) } else { self.signed_in.push_front(key) }
     }
 
-    /// Whose turn it is, each queue with how many of it a turn reads at most.
-    fn turn(&mut self) -> [(Queue, usize); 2] {
+    /// Whose turn it is, each queue with how many of it a turn reads at most; of the crowd `share`.
+    fn turn(&mut self, share: usize) -> [(Queue, usize); 2] {
         let signed_in = (Queue::SignedIn, self.signed_in.len().min(READS));
-        let crowd = (Queue::Crowd, self.crowd.len().min(CROWD));
+        let crowd = (Queue::Crowd, self.crowd.len().min(share));
         // a turn that ends early must not leave them out for good
         if std::mem::replace(&mut self.was_left_out, !self.crowd.is_empty()) {
             [crowd, signed_in]
@@ -119,7 +119,7 @@ impl Edge {
         self.inlet.full = false;
         let enough = self.output.counters.get(Counter::FramesIn) + FRAMES;
         let mut count = 0;
-        for (queue, most) in self.ready.turn() {
+        for (queue, most) in self.ready.turn(READS_A_COMER * self.comers()) {
             for _ in 0..most {
                 let Some(key) = self.ready.take(queue) else { break };
                 let Some(connection) = self.connections.get_mut(key as usize) else { continue };
@@ -199,7 +199,7 @@ impl Edge {
         connection.holding = halt != Halt::Drained;
         if halt == Halt::Held(Step::Full) {
             connection.queued = true;
-            return self.ready.put_first(key);
+            return self.ready.put_first(key, connection.comes_or_goes());
         }
         if connection.holding {
             return;
@@ -422,17 +422,17 @@ mod tests {
         let mut ready = Ready::default();
         (0..300).for_each(|key| ready.put(key, false));
         (1_000..1_020).for_each(|key| ready.put(key, true));
-        assert_eq!(ready.turn(), [(Queue::SignedIn, READS), (Queue::Crowd, CROWD)]);
+        assert_eq!(ready.turn(8), [(Queue::SignedIn, READS), (Queue::Crowd, 8)]);
         assert_eq!(ready.take(Queue::SignedIn), Some(0));
         // that turn ends early
-        assert_eq!(ready.turn(), [(Queue::Crowd, CROWD), (Queue::SignedIn, READS)]);
+        assert_eq!(ready.turn(8), [(Queue::Crowd, 8), (Queue::SignedIn, READS)]);
         assert_eq!(ready.take(Queue::Crowd), Some(1_000));
-        assert_eq!(ready.turn(), [(Queue::SignedIn, READS), (Queue::Crowd, CROWD)]);
-        ready.put_first(7);
+        assert_eq!(ready.turn(8), [(Queue::SignedIn, READS), (Queue::Crowd, 8)]);
+        ready.put_first(7, false);
         assert_eq!(ready.take(Queue::SignedIn), Some(7));
         // nobody of the crowd is left who could have been left out
         while ready.take(Queue::Crowd).is_some() {}
-        ready.turn();
-        assert_eq!(ready.turn(), [(Queue::SignedIn, READS), (Queue::Crowd, 0)]);
+        ready.turn(8);
+        assert_eq!(ready.turn(8), [(Queue::SignedIn, READS), (Queue::Crowd, 0)]);
     }
 }

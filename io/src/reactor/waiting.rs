@@ -1,8 +1,8 @@
 //! Answers that wait for company while there is more to read.
 //!
 //! A write into a socket costs ten times as much as all that is done for the answer in it, and keeps a recipient waiting who stands behind it. So as
-//! long as each poll finds somebody to be read, a connection that has a few bytes of answers and no push is left alone for a moment: others'
-//! messages go first, and its next answer may come into the same write. When nobody is left to be read, everyone is written to at once.
+//! long as each poll finds events, which with much to do are people to be read, a connection that has a few bytes of answers and no push is left alone for a
+//! moment: others' messages go first, and its next answer may come into the same write. When a poll finds nothing, everyone is written to at once.
 
 use std::collections::VecDeque;
 
@@ -33,7 +33,7 @@ impl Waiting {
         self.connections.is_empty()
     }
 
-    /// Whoever has waited long enough: all of them if nobody was left to be read.
+    /// Whoever has waited long enough: all of them if the poll found nothing.
     fn take(&mut self, idle: bool) -> Option<u32> {
         let now_us = self.now_us;
         let is_due = |&mut (_, since_us): &mut (u32, u64)| idle || now_us.saturating_sub(since_us) >= PATIENCE_US;
@@ -42,7 +42,7 @@ impl Waiting {
 }
 
 impl Edge {
-    /// Flushes those who have waited long enough. `idle`: the poll has found nobody to be read. Returns how many.
+    /// Flushes those who have waited long enough. `idle`: the poll has found nothing. Returns how many.
     pub(super) fn flush_waiting(&mut self, idle: bool) -> usize {
         self.output.waiting.now_us = self.clock.now_us();
         let mut count = 0;

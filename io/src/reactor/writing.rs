@@ -1,4 +1,5 @@
-//! Writing: one write for each connection and turn, with everything in it; only a run of entries goes out as soon as a connection has it.
+//! Writing: one write for each connection and turn, with everything in it. Entries for several connections may go out as soon as each has them (`runs`),
+//! and a few bytes of answers later (`waiting`).
 
 use std::io::ErrorKind;
 
@@ -10,7 +11,7 @@ use crate::counters::Counter;
 const COMPACT: usize = 64 * 1024;
 
 impl Edge {
-    /// Flushes every connection that was written to since the last turn; recipients first. Returns how many.
+    /// Flushes every connection that was written to since the last turn, recipients first, but for those that wait. Returns how many.
     pub(super) fn flush(&mut self) -> usize {
         let mut count = 0;
         for pushed in [true, false] {
