@@ -116,13 +116,16 @@ fn a_full_disk_is_said_to_be_full_until_there_is_room() {
     bench.append(600);
     bench.append(600);
     assert!(!bench.progress.disk_full());
+    let asked = std::time::Instant::now();
     bench.prepare();
     assert!(bench.progress.disk_full());
     assert_eq!(bench.progress.prepared(), prepared, "what is there can be used up");
     bench.append(600);
     assert!(!bench.publish(600), "then the engine has no credit");
     bench.prepare();
-    assert!(bench.progress.disk_full(), "it is not asked again at once");
+    // unless the machine stood still for so long that it is time
+    let is_time = asked.elapsed() >= std::time::Duration::from_secs(1);
+    assert!(bench.progress.disk_full() || is_time, "it is not asked again at once");
     assert!(bench.faults.lock().is_empty(), "a full disk is no fault");
     assert_eq!(bench.seen().len(), 3);
 
