@@ -20,6 +20,8 @@ use crate::terminal::say;
 /// What was shown is acknowledged after so many entries, or after so long.
 const ACK_ENTRIES: u64 = 32;
 const ACK_AFTER: Duration = Duration::from_secs(5);
+/// Who has said nothing for so long asks whether the broker is there.
+const PING_EVERY: Duration = Duration::from_secs(20);
 /// Full jitter between these before a broken connection is tried again.
 const SHORTEST_PAUSE_MS: u64 = 500;
 const LONGEST_PAUSE_MS: u64 = 30_000;
@@ -73,7 +75,6 @@ pub(super) struct Conversation {
     late: u64,
     acked: u64,
     ack_due: Option<Instant>,
-    ping_every: Duration,
     spoke: Instant,
     attempts: u32,
     /// When to connect again, or to send again what was refused for now.
@@ -104,7 +105,6 @@ impl Conversation {
             acked: book.page.version,
             book,
             ack_due: None,
-            ping_every: Duration::from_secs(60),
             spoke: Instant::now(),
             attempts: 0,
             retry_at: None,
@@ -229,7 +229,7 @@ impl Conversation {
     }
 
     fn wait(&self) -> Duration {
-        let ping = self.spoke + self.ping_every;
+        let ping = self.spoke + PING_EVERY;
         let all = [Some(ping), self.ack_due, self.retry_at, self.ending];
         let next = all.into_iter().flatten().min().unwrap_or(ping);
         next.saturating_duration_since(Instant::now())
@@ -244,7 +244,7 @@ impl Conversation {
         if self.ack_due.is_some_and(|at| at <= now) {
             self.acknowledge();
         }
-        if self.spoke + self.ping_every <= now {
+        if self.spoke + PING_EVERY <= now {
             self.write(v1::ClientFrame::default());
         }
         Ok(Next::On)
