@@ -1,22 +1,11 @@
 //! From slots to sockets: entries, answers, and who sees what.
 
-use ringdove_core::ids::{GroupId, Ordinal, Position, Time, UserId, Version};
+use ringdove_core::ids::{GroupId, UserId, Version};
 use ringdove_core::rings::{Answer, AnswerBody, Command, Recipient};
 use ringdove_core::wire::v1::{self, client_frame::Request, entry::To, server_frame::Body};
 use ringdove_io::Counter;
 
-use crate::bench::{Bench, Client, Setup, fill_entry, request_frame, welcome};
-
-fn sent(version: u64, ordinal: u64) -> AnswerBody {
-    AnswerBody::Entry {
-        version: Version(version),
-        ordinal: Ordinal(ordinal),
-        time: Time(5),
-        position: Position(160),
-        user: None,
-        group: None,
-    }
-}
+use crate::bench::{Bench, Client, Setup, fill_entry, request_frame, sent, welcome};
 
 #[test]
 fn a_message_crosses_and_everyone_sees_it_as_theirs() {
@@ -28,7 +17,7 @@ fn a_message_crosses_and_everyone_sees_it_as_theirs() {
     bench.slot(|slot| {
         slot.recipients[0].extend([laptop.recipient(1, true), other.recipient(1, false)]);
         fill_entry(slot, 256, 512, 0, 1, "hi");
-        slot.answer = Some(Answer { connection: heard.connection, request: 2, body: sent(1, 1) });
+        slot.answer = Some(Answer { connection: heard.connection, request: 2, body: sent(1) });
     });
     let answer = phone.frame(&mut bench);
     assert_eq!(answer.id, 2);
@@ -77,7 +66,7 @@ fn the_answer_to_a_new_group_and_to_a_handle_carry_their_numbers() {
     let heard = bench.command();
     let Command::ChangeGroup { key, group: GroupId(0) } = heard.command else { panic!("{heard:?}") };
     assert_eq!((key.0, heard.body[0]), (9, 0x82), "field 16 with its tag");
-    let AnswerBody::Entry { version, ordinal, time, position, .. } = sent(1, 1) else { return };
+    let AnswerBody::Entry { version, ordinal, time, position, .. } = sent(1) else { return };
     let body = AnswerBody::Entry { version, ordinal, time, position, user: None, group: Some(GroupId(768)) };
     bench.answer(&heard, body);
     assert_eq!(client.entry(&mut bench).to, Some(To::Group(768)));
@@ -99,7 +88,7 @@ fn a_send_without_an_id_comes_back_as_news() {
     let heard = bench.command();
     bench.slot(|slot| {
         fill_entry(slot, 256, 512, 0, 1, "hi");
-        slot.answer = Some(Answer { connection: heard.connection, request: 0, body: sent(1, 1) });
+        slot.answer = Some(Answer { connection: heard.connection, request: 0, body: sent(1) });
     });
     let entry = client.entry(&mut bench);
     assert_eq!((entry.version, entry.to, entry.text.as_str()), (1, Some(To::User(512)), "hi"));
@@ -162,7 +151,7 @@ fn a_turn_writes_once_to_each_connection() {
         bench.slot(|slot| {
             slot.recipients[0].push(reader.recipient(nth, false));
             fill_entry(slot, 256, 512, 0, nth, "hi");
-            slot.answer = Some(Answer { connection: heard.connection, request: 9, body: sent(nth, nth) });
+            slot.answer = Some(Answer { connection: heard.connection, request: 9, body: sent(nth) });
         });
     }
     for nth in 1..=20 {

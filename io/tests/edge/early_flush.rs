@@ -1,11 +1,11 @@
 //! A run is flushed connection by connection, in the middle of a turn: sockets that fail there, and sockets that are full.
 
-use ringdove_core::ids::{ConnectionId, Ordinal, Position, Time, Version};
+use ringdove_core::ids::{ConnectionId, Version};
 use ringdove_core::rings::{Answer, AnswerBody, Recipient};
 use ringdove_core::wire::v1::{self, client_frame::Request, server_frame::Body};
 use ringdove_io::Counter;
 
-use crate::bench::{Bench, Client, Setup, fill_entry};
+use crate::bench::{Bench, Client, Setup, fill_entry, sent};
 
 /// Entries of a run at most.
 const RUN: u64 = 64;
@@ -81,17 +81,6 @@ impl Group {
 
 /// All counters, as they were.
 struct Counts(Vec<u64>);
-
-fn sent(version: u64) -> AnswerBody {
-    AnswerBody::Entry {
-        version: Version(version),
-        ordinal: Ordinal(version),
-        time: Time(5),
-        position: Position(160),
-        user: None,
-        group: None,
-    }
-}
 
 fn hears(bench: &mut Bench, member: &mut Client, versions: impl IntoIterator<Item = u64>, text: &str) {
     for version in versions {

@@ -1,11 +1,9 @@
 //! Small answers wait while each poll finds something: not for ever, and nothing overtakes them on their own connection.
 
-use ringdove_core::ids::{Ordinal, Position, Time, Version};
-use ringdove_core::rings::AnswerBody;
 use ringdove_core::wire::v1::server_frame::Body;
 use ringdove_io::Counter;
 
-use crate::bench::{Bench, Client, Setup};
+use crate::bench::{Bench, Client, Setup, sent};
 
 /// Somebody who asks, somebody who pings all the time, and a bench whose polls therefore find something.
 fn busy() -> (Bench, Client, Client) {
@@ -14,17 +12,6 @@ fn busy() -> (Bench, Client, Client) {
     let busy = bench.signed_in(512, 0, 0);
     bench.settle();
     (bench, asker, busy)
-}
-
-fn sent(version: u64) -> AnswerBody {
-    AnswerBody::Entry {
-        version: Version(version),
-        ordinal: Ordinal(version),
-        time: Time(5),
-        position: Position(160),
-        user: None,
-        group: None,
-    }
 }
 
 /// A turn whose poll finds a ping.

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 pub use client::{Client, framed, request_frame, text_to, token_hello};
 use parking_lot::Mutex;
 use ringdove_core::agent::Agent;
-use ringdove_core::ids::{ConnectionId, Epoch, Position, Time, UserId, Version};
+use ringdove_core::ids::{ConnectionId, Epoch, Ordinal, Position, Time, UserId, Version};
 use ringdove_core::record::{RecordHead, Records};
 use ringdove_core::rings::{
     Answer, AnswerBody, Command, CommitGate, CommitProducer, CommitSlot, Delivery, Doorbell, InboundConsumer, Progress,
@@ -320,6 +320,18 @@ impl Bench {
         self.answer(&heard, AnswerBody::Welcome(welcome(user, since, version)));
         let welcome = client.frame(self);
         assert!(matches!(welcome.body, Some(ringdove_core::wire::v1::server_frame::Body::Welcome(_))), "{welcome:?}");
+    }
+}
+
+/// The answer to a send whose entry has this version, and the same ordinal.
+pub fn sent(version: u64) -> AnswerBody {
+    AnswerBody::Entry {
+        version: Version(version),
+        ordinal: Ordinal(version),
+        time: Time(5),
+        position: Position(160),
+        user: None,
+        group: None,
     }
 }
 
