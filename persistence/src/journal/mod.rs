@@ -3,6 +3,7 @@
 mod files;
 mod map;
 mod memory;
+mod pace;
 mod preparer;
 mod reader;
 mod segment;

@@ -9,14 +9,15 @@ use ringdove_core::agent::Agent;
 use ringdove_core::ids::{Epoch, Position};
 use ringdove_core::rings::{Progress, Shutdown};
 
+use super::pace::Pace;
 use super::segments::Segments;
 use super::stage::{Durability, Fault};
 use super::storage::{Storage, StorageFile};
 
-/// So many segments are ready beyond the one that is written.
-const AHEAD: u64 = 2;
-/// At level `memory` so many segments are there at least.
-const MEMORY_SEGMENTS: u64 = 3;
+/// At level `memory`, where none takes long to make, so many segments are ready beyond the one that is written.
+const MEMORY_AHEAD: u64 = 2;
+/// At level `memory` so many segments are there at least: that one and these.
+const MEMORY_SEGMENTS: u64 = 1 + MEMORY_AHEAD;
 /// What leaves memory does so in steps of so many bytes. Segments are at least as large.
 const FORGOTTEN_AT_ONCE: u64 = 1 << 20;
 /// Level process: so many bytes are synced at once, however long ago the last sync was.
@@ -37,6 +38,7 @@ pub struct Preparer<S: Storage> {
     keep: u64,
     /// What is below this position has left memory.
     forgotten: u64,
+    pace: Pace,
     /// When the last sync began; at first, when this was made: recovery leaves nothing that is not on disk.
     synced_at: Instant,
     failed_at: Option<Instant>,
@@ -56,6 +58,7 @@ impl<S: Storage> Preparer<S> {
         on_fault: Box<dyn Fn(Fault) + Send>,
     ) -> Self {
         Self {
+            pace: Pace::new(progress.released().0 / segments.bytes, Instant::now()),
             segments,
             durability,
             epoch,
@@ -75,7 +78,10 @@ impl<S: Storage> Preparer<S> {
     fn prepare(&mut self) -> bool {
         let bytes = self.segments.bytes;
         let prepared = self.progress.prepared().0 / bytes;
-        let wanted = self.progress.released().0 / bytes + 1 + AHEAD;
+        let written = self.progress.released().0 / bytes;
+        let ahead =
+            if self.durability == Durability::Memory { MEMORY_AHEAD } else { self.pace.ahead(written, Instant::now()) };
+        let wanted = written + 1 + ahead;
         if prepared >= wanted || self.failed_at.is_some_and(|at| at.elapsed() < RETRY) {
             return false;
         }

@@ -1,0 +1,57 @@
+//! How fast segments fill, and so how many have to be ready.
+
+use std::time::{Duration, Instant};
+
+/// So many segments are ready beyond the one that is written, at least.
+const LEAST: u64 = 2;
+/// And so many at most, however fast they fill.
+const MOST: u64 = 8;
+/// As many are ready as this fills: making one, or the sync before it, can take long where the disk has much to do.
+const LEAD: Duration = Duration::from_secs(1);
+
+/// The pace at which a journal fills its segments.
+#[derive(Debug)]
+pub(super) struct Pace {
+    /// The segment that was written when this was asked last and it was another one than before, and when that was.
+    index: u64,
+    since: Instant,
+    ahead: u64,
+}
+
+impl Pace {
+    /// Nothing was filled yet: `index` is written.
+    pub(super) fn new(index: u64, now: Instant) -> Self {
+        Self { index, since: now, ahead: LEAST }
+    }
+
+    /// So many segments should be ready beyond `index`, which is written now.
+    pub(super) fn ahead(&mut self, index: u64, now: Instant) -> u64 {
+        let filled = index.saturating_sub(self.index);
+        if filled > 0 {
+            let took = now.saturating_duration_since(self.since).as_nanos().max(1);
+            let needed = (u128::from(filled) * LEAD.as_nanos()).div_ceil(took);
+            self.ahead = u64::try_from(needed).unwrap_or(MOST).clamp(LEAST, MOST);
+            (self.index, self.since) = (index, now);
+        }
+        self.ahead
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_segments_are_wanted_as_a_second_fills() {
+        let begin = Instant::now();
+        let at = |ms: u64| begin + Duration::from_millis(ms);
+        let mut pace = Pace::new(7, begin);
+        assert_eq!(pace.ahead(7, at(10)), 2, "none was filled");
+        assert_eq!(pace.ahead(8, at(60_000)), 2, "one in a minute");
+        assert_eq!(pace.ahead(9, at(60_240)), 5, "4.2 in a second");
+        assert_eq!(pace.ahead(9, at(70_000)), 5, "until the next one is full");
+        assert_eq!(pace.ahead(19, at(71_240)), 2, "0.9 in a second");
+        assert_eq!(pace.ahead(20, at(71_241)), 8, "a thousand in a second");
+        assert_eq!(pace.ahead(21, at(71_241)), 8, "no time at all");
+    }
+}
