@@ -422,13 +422,15 @@ mod tests {
     fn a_row_says_under_which_loads_it_is_judged() {
         let twice = |name: &'static str| [name; 2];
         let pairs = [
-            twice("pair-maximum, best of window 1000, 4000 and 16000"),
+            twice("pair-maximum, best of window 1000, 4000, 16000 and 32000"),
             twice("pair-maximum, window 1000 alone"),
             twice("pair-maximum, window 4000 alone"),
             twice("pair-maximum, window 16000 alone"),
+            twice("pair-maximum, window 32000 alone"),
         ];
-        let costs = ["pair-maximum, window 1000", "pair-maximum, window 4000", "pair-maximum, window 16000"];
-        assert_eq!(rows(Goal::PairMaximum), [&pairs.concat()[..], &costs].concat());
+        let costs = ["1000", "4000", "16000", "32000"].map(|window| format!("pair-maximum, window {window}"));
+        let pairs = pairs.concat().into_iter().map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(rows(Goal::PairMaximum), [pairs, costs.to_vec()].concat());
         let payload = [
             "payload-1k, pair, best of window 1000 and 4000",
             "payload-1k, pair, window 1000 alone",
