@@ -16,7 +16,7 @@ const KEEPERS: &[&str] = &["redis-streams", "jetstream"];
 /// Bytes of a text, unless a goal is about larger ones.
 const PAYLOAD: usize = 64;
 /// Sends under way at a time in pairs, where as much as goes through is measured. No single number shows that: more of them make more messages up to
-/// where a system has enough to do at a time, and that is not the same for all. With 64,000 none had more than with 32,000.
+/// where a system has enough to do at a time, and that is not the same for all.
 const WINDOWS: [u64; 4] = [1_000, 4_000, 16_000, 32_000];
 /// The same with texts of 1 KiB, of which 4,000 are 4 MB.
 const WINDOWS_1K: [u64; 2] = [1_000, 4_000];

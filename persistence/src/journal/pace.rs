@@ -12,7 +12,7 @@ const LEAD: Duration = Duration::from_secs(1);
 /// The pace at which a journal fills its segments.
 #[derive(Debug)]
 pub(super) struct Pace {
-    /// The segment that was written when this was asked last and it was another one than before, and when that was.
+    /// The segment that is written, and since when.
     index: u64,
     since: Instant,
     ahead: u64,
@@ -24,13 +24,14 @@ impl Pace {
         Self { index, since: now, ahead: LEAST }
     }
 
-    /// So many segments should be ready beyond `index`, which is written now.
+    /// So many segments should be ready beyond `index`, which is written now. One less at most than for the segment before: what fills slowly may have
+    /// waited for its disk.
     pub(super) fn ahead(&mut self, index: u64, now: Instant) -> u64 {
         let filled = index.saturating_sub(self.index);
         if filled > 0 {
             let took = now.saturating_duration_since(self.since).as_nanos().max(1);
             let needed = (u128::from(filled) * LEAD.as_nanos()).div_ceil(took);
-            self.ahead = u64::try_from(needed).unwrap_or(MOST).clamp(LEAST, MOST);
+            self.ahead = u64::try_from(needed).unwrap_or(MOST).max(self.ahead - 1).clamp(LEAST, MOST);
             (self.index, self.since) = (index, now);
         }
         self.ahead
@@ -50,8 +51,12 @@ mod tests {
         assert_eq!(pace.ahead(8, at(60_000)), 2, "one in a minute");
         assert_eq!(pace.ahead(9, at(60_240)), 5, "4.2 in a second");
         assert_eq!(pace.ahead(9, at(70_000)), 5, "until the next one is full");
-        assert_eq!(pace.ahead(19, at(71_240)), 2, "0.9 in a second");
-        assert_eq!(pace.ahead(20, at(71_241)), 8, "a thousand in a second");
-        assert_eq!(pace.ahead(21, at(71_241)), 8, "no time at all");
+        assert_eq!(pace.ahead(10, at(70_001)), 4, "0.1 in a second: one less");
+        assert_eq!(pace.ahead(11, at(70_002)), 8, "a thousand in a second");
+        assert_eq!(pace.ahead(12, at(70_002)), 8, "no time at all");
+        assert_eq!(
+            [13, 14, 15, 16, 17, 18, 19].map(|index| pace.ahead(index, at(index * 10_000))),
+            [7, 6, 5, 4, 3, 2, 2]
+        );
     }
 }

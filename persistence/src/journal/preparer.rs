@@ -81,7 +81,8 @@ impl<S: Storage> Preparer<S> {
         let written = self.progress.released().0 / bytes;
         let ahead =
             if self.durability == Durability::Memory { MEMORY_AHEAD } else { self.pace.ahead(written, Instant::now()) };
-        let wanted = written + 1 + ahead;
+        // what could not be made is made before it is said that it can be, also if so many are not needed any more
+        let wanted = if self.failed_at.is_some() { prepared + 1 } else { written + 1 + ahead };
         if prepared >= wanted || self.failed_at.is_some_and(|at| at.elapsed() < RETRY) {
             return false;
         }
@@ -99,7 +100,7 @@ impl<S: Storage> Preparer<S> {
             }
             Err(error) => {
                 if self.failed_at.is_none() {
-                    tracing::warn!(%error, "the journal's next segment cannot be prepared; sends will be refused when this one is full");
+                    tracing::warn!(%error, "the journal's next segment cannot be prepared; sends will be refused when those that are ready are full");
                 }
                 self.failed_at = Some(Instant::now());
                 let full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ringdove_persistence::{Durability, Options};
+use ringdove_persistence::{Durability, Options, Storage, open_memory};
 
 use crate::bench::{Bench, options, replay};
 use crate::crashing::CrashingStorage;
@@ -31,4 +31,35 @@ fn what_is_due_is_synced() {
     bench.append(10);
     bench.prepare();
     assert_eq!(bench.progress.synced(), bench.progress.released());
+}
+
+/// Fills segments until more than two are ready beyond the one that is written, a hundred at most. Returns how many are.
+fn ready_at_most<S: Storage>(bench: &mut Bench<S>, segment_bytes: u64) -> u64 {
+    let mut most = 0;
+    for _ in 0..100 {
+        bench.append(600);
+        bench.seen();
+        for _ in 0..10 {
+            bench.prepare();
+        }
+        let ready = bench.progress.prepared().0 / segment_bytes - bench.progress.released().0 / segment_bytes - 1;
+        most = most.max(ready);
+        if most > 2 {
+            break;
+        }
+    }
+    most
+}
+
+/// The story: a disk took 180 ms to set a segment aside, in which one and a half were filled, and sends were refused though it had room.
+#[test]
+fn more_segments_are_ready_where_they_fill_fast_but_not_in_memory() {
+    let storage = CrashingStorage::new(7);
+    let (opened, _) =
+        replay(storage.clone(), options(Durability::Process, 1024, &storage.boot())).expect("a new journal");
+    let ready = ready_at_most(&mut Bench::new(opened), 1024);
+    assert!((3..=8).contains(&ready), "{ready}");
+
+    let opened = open_memory(options(Durability::Memory, 1024, "boot")).expect("a journal in memory");
+    assert_eq!(ready_at_most(&mut Bench::new(opened), 1024), 2);
 }
