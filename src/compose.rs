@@ -13,7 +13,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ringdove_core::agent::Agent;
 use ringdove_core::engine::{self, Engine, State};
@@ -237,7 +237,7 @@ fn build<S: Storage>(
             on_fault: Box::new(end_with),
         })
         .map_err(|error| error.to_string())?;
-    let preparer = opened.preparer(Arc::clone(&shutdown), Box::new(end_with));
+    let preparer = opened.preparer(Arc::clone(&shutdown), Box::new(end_with), Box::new(Instant::now));
 
     let passwords = PasswordPool::start(config.passwords.workers, config.passwords.queue, password_params(config))
         .map_err(words)?;

@@ -164,6 +164,23 @@ fn whoever_reads_a_position_finds_what_stands_below_it() {
     });
 }
 
+/// The story: the journal ended and had synced all, while its preparer, which had been at it with less, said so behind it. The end was not
+/// noted as one in order.
+#[test]
+fn what_is_on_disk_does_not_become_less() {
+    loom::model(|| {
+        let progress = Arc::new(Progress::new(Position(0), Position(64)));
+        progress.release(Position(2));
+        let preparer = {
+            let progress = Arc::clone(&progress);
+            thread::spawn(move || progress.sync(Position(1)))
+        };
+        progress.sync(Position(2));
+        preparer.join().unwrap();
+        assert_eq!(progress.synced(), progress.released());
+    });
+}
+
 /// Someone who follows the writer and passes over talk never passes over a record that says more, however the two meet.
 #[test]
 fn landmarks_lead_past_talk_only() {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ringdove_core::agent::Agent;
 use ringdove_core::engine::{self, Engine, State};
@@ -77,7 +77,8 @@ impl Pipeline {
                 on_fault: Box::new(|fault| panic!("{fault:?}")),
             })
             .expect("the first segment");
-        let preparer = opened.preparer(Arc::clone(&shutdown), Box::new(|fault| panic!("{fault:?}")));
+        let preparer =
+            opened.preparer(Arc::clone(&shutdown), Box::new(|fault| panic!("{fault:?}")), Box::new(Instant::now));
         let passwords = PasswordPool::start(1, 16, PasswordParams { memory_kib: 64, passes: 1 }).expect("a thread");
         let (page_desk, queue) = page_queue(16, quiet());
         let pages = PageReader::new(queue, Box::new(opened.reader()), Arc::clone(&shutdown));

@@ -59,9 +59,9 @@ impl Progress {
     pub fn release(&self, end: Position) {
         self.released.store(end.0, Ordering::Release);
     }
-    /// Everything below `end` is on disk.
+    /// Everything below `end` is on disk. Both that write may say so, in any order: what is on disk does not become less.
     pub fn sync(&self, end: Position) {
-        self.synced.store(end.0, Ordering::Release);
+        self.synced.fetch_max(end.0, Ordering::Release);
     }
     /// Segments are preallocated up to `end`, or the disk is full.
     pub fn prepare(&self, end: Position, disk_full: bool) {

@@ -24,8 +24,8 @@ impl Pace {
         Self { index, since: now, ahead: LEAST }
     }
 
-    /// So many segments should be ready beyond `index`, which is written now. One less at most than for the segment before: what fills slowly may have
-    /// waited for its disk.
+    /// So many segments should be ready beyond `index`, which is written now. One less at most than for the segment before, as what fills slowly may have
+    /// waited for its disk: so the last of them never becomes an earlier one.
     pub(super) fn ahead(&mut self, index: u64, now: Instant) -> u64 {
         let filled = index.saturating_sub(self.index);
         if filled > 0 {
@@ -58,5 +58,21 @@ mod tests {
             [13, 14, 15, 16, 17, 18, 19].map(|index| pace.ahead(index, at(index * 10_000))),
             [7, 6, 5, 4, 3, 2, 2]
         );
+    }
+
+    /// The preparer relies on it: a segment that could not be made, and is not wanted any more, would not be tried again, and sends refused for lack
+    /// of room that is there.
+    #[test]
+    fn the_last_segment_that_is_wanted_never_becomes_an_earlier_one() {
+        let begin = Instant::now();
+        // fast, in a leap, slowly, in a slow leap
+        let fills = [(1, 1), (2, 1), (5, 1), (1, 60_000), (1, 60_000), (4, 600_000), (1, 60_000), (1, 1), (3, 90_000)];
+        let (mut pace, mut index, mut time_ms, mut last) = (Pace::new(0, begin), 0, 0, 0);
+        for (filled, took_ms) in fills {
+            (index, time_ms) = (index + filled, time_ms + took_ms);
+            let wanted = index + pace.ahead(index, begin + Duration::from_millis(time_ms));
+            assert!(wanted >= last, "{wanted} behind {last}");
+            last = wanted;
+        }
     }
 }

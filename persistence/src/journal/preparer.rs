@@ -33,6 +33,7 @@ pub struct Preparer<S: Storage> {
     progress: Arc<Progress>,
     shutdown: Arc<Shutdown>,
     on_fault: Box<dyn Fn(Fault) + Send>,
+    now: Box<dyn Fn() -> Instant + Send>,
     sync_every: Duration,
     /// So many bytes of what was synced stay in memory.
     keep: u64,
@@ -56,19 +57,22 @@ impl<S: Storage> Preparer<S> {
         progress: Arc<Progress>,
         shutdown: Arc<Shutdown>,
         on_fault: Box<dyn Fn(Fault) + Send>,
+        now: Box<dyn Fn() -> Instant + Send>,
     ) -> Self {
+        let begin = now();
         Self {
-            pace: Pace::new(progress.released().0 / segments.bytes, Instant::now()),
+            pace: Pace::new(progress.released().0 / segments.bytes, begin),
             segments,
             durability,
             epoch,
             progress,
             shutdown,
             on_fault,
+            now,
             sync_every,
             keep,
             forgotten: 0,
-            synced_at: Instant::now(),
+            synced_at: begin,
             failed_at: None,
             latched: false,
         }
@@ -79,11 +83,11 @@ impl<S: Storage> Preparer<S> {
         let bytes = self.segments.bytes;
         let prepared = self.progress.prepared().0 / bytes;
         let written = self.progress.released().0 / bytes;
-        let ahead =
-            if self.durability == Durability::Memory { MEMORY_AHEAD } else { self.pace.ahead(written, Instant::now()) };
-        // what could not be made is made before it is said that it can be, also if so many are not needed any more
-        let wanted = if self.failed_at.is_some() { prepared + 1 } else { written + 1 + ahead };
-        if prepared >= wanted || self.failed_at.is_some_and(|at| at.elapsed() < RETRY) {
+        let now = (self.now)();
+        let ahead = if self.durability == Durability::Memory { MEMORY_AHEAD } else { self.pace.ahead(written, now) };
+        // it never becomes less, so one that could not be made is tried again
+        let wanted = written + 1 + ahead;
+        if prepared >= wanted || self.failed_at.is_some_and(|at| now.saturating_duration_since(at) < RETRY) {
             return false;
         }
         match self.segments.prepare(prepared, self.epoch) {
@@ -102,7 +106,7 @@ impl<S: Storage> Preparer<S> {
                 if self.failed_at.is_none() {
                     tracing::warn!(%error, "the journal's next segment cannot be prepared; sends will be refused when those that are ready are full");
                 }
-                self.failed_at = Some(Instant::now());
+                self.failed_at = Some((self.now)());
                 let full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
                 self.progress.prepare(Position(prepared * bytes), full);
                 false
@@ -135,10 +139,11 @@ impl<S: Storage> Preparer<S> {
             return;
         }
         let (from, to) = (self.progress.synced(), self.progress.released());
-        if to.0 - from.0 < SYNCED_AT_ONCE && self.synced_at.elapsed() < self.sync_every {
+        let now = (self.now)();
+        if to.0 - from.0 < SYNCED_AT_ONCE && now.saturating_duration_since(self.synced_at) < self.sync_every {
             return;
         }
-        self.synced_at = Instant::now();
+        self.synced_at = now;
         if from == to {
             return;
         }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ringdove_core::agent::Agent;
 use ringdove_core::engine::Start;
@@ -69,8 +69,13 @@ impl<S: Storage> Opened<S> {
             .map_err(JournalError::io("opening the current segment"))
     }
 
-    /// The stage that makes segments ahead and syncs behind; for a thread of its own.
-    pub fn preparer(&self, shutdown: Arc<Shutdown>, on_fault: Box<dyn Fn(Fault) + Send>) -> impl Agent + use<S> {
+    /// The stage that makes segments ahead and syncs behind; for a thread of its own. `now` tells it the time.
+    pub fn preparer(
+        &self,
+        shutdown: Arc<Shutdown>,
+        on_fault: Box<dyn Fn(Fault) + Send>,
+        now: Box<dyn Fn() -> Instant + Send>,
+    ) -> impl Agent + use<S> {
         Preparer::new(
             Arc::clone(&self.segments),
             self.options.durability,
@@ -80,6 +85,7 @@ impl<S: Storage> Opened<S> {
             Arc::clone(&self.progress),
             shutdown,
             on_fault,
+            now,
         )
     }
 

@@ -1,7 +1,7 @@
 //! A journal on its own: the real stages between a commit ring's two ends, with a script in the engine's place.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use ringdove_core::agent::Agent;
@@ -32,9 +32,29 @@ impl Written {
 /// Faults that were reported, in words.
 pub(crate) type Faults = Arc<Mutex<Vec<String>>>;
 
+/// The time of a bench's preparer. It stands still until it is moved, so that a machine that does changes nothing.
+#[derive(Clone)]
+pub(crate) struct Hands(Arc<Mutex<Instant>>);
+
+impl Hands {
+    fn new() -> Self {
+        Self(Arc::new(Mutex::new(Instant::now())))
+    }
+
+    /// So much time passes.
+    pub(crate) fn pass(&self, time: Duration) {
+        *self.0.lock() += time;
+    }
+
+    fn read(&self) -> Instant {
+        *self.0.lock()
+    }
+}
+
 /// The stages of an opened journal, run by hand.
 pub(crate) struct Bench<S: Storage> {
     pub(crate) opened: Opened<S>,
+    pub(crate) hands: Hands,
     pub(crate) progress: Arc<Progress>,
     /// What the script has published, whether it was written or not.
     pub(crate) published: Vec<Written>,
@@ -98,14 +118,17 @@ impl<S: Storage> Bench<S> {
             on_fault: report(&faults),
         };
         let journal = opened.journal(ties).expect("the segment to go on in is there");
-        let preparer = Box::new(opened.preparer(Arc::clone(&shutdown), report(&faults)));
+        let hands = Hands::new();
+        let now = hands.clone();
+        let preparer = opened.preparer(Arc::clone(&shutdown), report(&faults), Box::new(move || now.read()));
         Self {
+            hands,
             progress: Arc::clone(&opened.progress),
             published: Vec::new(),
             faults,
             producer,
             journal,
-            preparer,
+            preparer: Box::new(preparer),
             consumer: consumers.remove(0),
             shutdown,
             cursor: opened.start.cursor,
