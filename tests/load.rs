@@ -4,14 +4,16 @@
 
 mod broker;
 
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use broker::{Broker, done, refused, serve};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::Value;
 use tempfile::tempdir;
 
@@ -28,6 +30,11 @@ fn loadgen(arguments: &[&str]) -> Command {
 fn found(mut command: Command, folder: &Path) -> Value {
     let report = folder.join("report.json");
     let (code, said) = broker::run(command.arg("--json").arg(&report));
+    judged(&report, code, &said)
+}
+
+/// What loadgen has found, and how it ended and what it said: all has arrived.
+fn judged(report: &Path, code: Option<i32>, said: &str) -> Value {
     let text = std::fs::read_to_string(report).unwrap_or_else(|error| panic!("{error}: {said}"));
     let run: Value = serde_json::from_str(&text).unwrap();
     let void: Vec<_> = run["void"].as_array().unwrap().iter().map(|why| why.as_str().unwrap()).collect();
@@ -265,13 +272,69 @@ fn relay_of(loadgen: &mut Child) -> PathBuf {
     }
 }
 
+/// A soak with a broker of its own that would go on for an hour, as soon as it has said a line, and what it says from then on.
+fn soak_on_its_way(folder: &Path) -> (Child, BufReader<ChildStdout>) {
+    let mut command = loadgen(&["soak", "--start", "--broker", env!("CARGO_BIN_EXE_ringdove"), "--every", "100ms"]);
+    command.args(["--people", "40", "--members", "8", "--rate", "300", "--reconnects", "40", "--duration", "1h"]);
+    command.args(["--server-core", "0", "--load-core", "0", "--folder"]).arg(folder);
+    command.arg("--json").arg(folder.join("report.json"));
+    let mut loadgen = command.stdout(Stdio::piped()).stderr(Stdio::null()).process_group(0).spawn().unwrap();
+    let mut said = BufReader::new(loadgen.stdout.take().unwrap());
+    let mut line = String::new();
+    said.read_line(&mut line).unwrap();
+    assert!(line.contains(" sends "), "{line}");
+    (loadgen, said)
+}
+
+/// Whoever has enough of a soak gets to know what it came to until then. A terminal sends the signal to all of its group, in which the broker must not be.
+#[test]
+fn a_soak_that_a_signal_ends_adds_up() {
+    for signal in [Signal::TERM, Signal::INT] {
+        not_ignored(signal);
+        let folder = tempdir().unwrap();
+        let (mut loadgen, mut rest) = soak_on_its_way(folder.path());
+        kill_process_group(Pid::from_child(&loadgen), signal).unwrap();
+        let mut said = String::new();
+        rest.read_to_string(&mut said).unwrap();
+        let report = judged(&folder.path().join("report.json"), loadgen.wait().unwrap().code(), &said);
+        assert!(said.contains("ended by a signal after "), "{said}");
+        assert_eq!(figure(&report, "counters compared"), 9.0, "{report}");
+        assert!(checked(&report, "sends") > 0);
+    }
+}
+
+/// The second one does not wait for anything: here for a broker that stands still.
+#[test]
+fn a_second_signal_ends_a_soak_at_once() {
+    not_ignored(Signal::INT);
+    let folder = tempdir().unwrap();
+    let (mut loadgen, mut rest) = soak_on_its_way(folder.path());
+    let broker = children(loadgen.id()).pop().unwrap();
+    let pid = broker.file_name().unwrap().to_str().unwrap().parse().unwrap();
+    kill_process(Pid::from_raw(pid).unwrap(), Signal::STOP).unwrap();
+    // both may come before either is looked at, and are one then
+    while loadgen.try_wait().unwrap().is_none() {
+        kill_process(Pid::from_child(&loadgen), Signal::INT).unwrap();
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let mut said = String::new();
+    rest.read_to_string(&mut said).unwrap();
+    assert_eq!(loadgen.wait().unwrap().code(), Some(130), "{said}");
+    assert!(!broker.exists(), "the broker runs on");
+    assert!(!said.contains("ended by a signal"), "it waited: {said}");
+}
+
+/// Tests that run in the background may ignore a signal, and would hand that on; what is handled is not handed on.
+fn not_ignored(signal: Signal) {
+    let usual = Arc::new(AtomicBool::new(true));
+    signal_hook::flag::register_conditional_default(signal.as_raw(), usual).unwrap();
+}
+
 /// Whoever ends loadgen ends the servers that it has started, and their folders are gone.
 #[test]
 fn a_signal_leaves_no_server_behind() {
     for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130), (Signal::HUP, 129)] {
-        // tests that run in the background may ignore it, and would hand that on; what is handled is not handed on
-        let usual = Arc::new(AtomicBool::new(true));
-        signal_hook::flag::register_conditional_default(signal.as_raw(), usual).unwrap();
+        not_ignored(signal);
         let folder = tempdir().unwrap();
         let mut command = loadgen(&["pair", "--system", "floor", "--start", "--duration", "30s", "--pairs", "2"]);
         command.args(["--server-core", "0", "--load-core", "0", "--folder"]).arg(folder.path());

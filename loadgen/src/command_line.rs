@@ -38,7 +38,7 @@ pub enum Command {
     Mixed(MixedOptions),
     /// Everyone loses their connection at once and comes back, while a few go on writing.
     Storm(StormOptions),
-    /// Mixed for hours, and at the end what was done against what ringdove counted (ringdove only).
+    /// Mixed for hours, and at the end, which Ctrl-C brings sooner, what was done against what ringdove counted (ringdove only).
     Soak(SoakOptions),
     /// Connections that say nothing: what each of them costs.
     Idle(IdleOptions),

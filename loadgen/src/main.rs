@@ -27,6 +27,7 @@ mod results;
 mod said;
 mod server;
 mod session;
+mod signals;
 mod soak;
 mod stamp;
 mod system;
@@ -99,9 +100,10 @@ fn run(run: &Run, load: &Load) -> Result<(), String> {
     })
 }
 
-/// A mixed load for hours.
+/// A mixed load for hours. What it came to until then is not lost if somebody has enough of it.
 fn soak(options: &SoakOptions) -> Result<(), String> {
     let (run, load) = (&options.run, options.load());
+    signals::end_only_the_run().map_err(|error| format!("signals: {error}"))?;
     run_on(run, Nearness::unknown(), |target, timing| {
         // what is seen at the begin and the end of some hours says nothing about them
         let timing = Timing { server_core: None, ..timing };

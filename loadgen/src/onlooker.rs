@@ -28,6 +28,11 @@ pub trait Onlooker {
         Ok(())
     }
 
+    /// Whether what was measured is enough, however long it was meant to be.
+    fn has_enough(&self) -> bool {
+        false
+    }
+
     /// How often it asks behind what is measured.
     fn questions(&self) -> u32 {
         0

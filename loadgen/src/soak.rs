@@ -11,6 +11,7 @@ use crate::process;
 use crate::reports;
 use crate::results::Checked;
 use crate::server::Place;
+use crate::signals;
 use crate::system::{Counted, System, Target};
 use crate::terminal::say;
 use crate::workload::Workload;
@@ -112,6 +113,10 @@ impl Onlooker for Soak<'_> {
         Some(self.every)
     }
 
+    fn has_enough(&self) -> bool {
+        signals::run_is_ended()
+    }
+
     fn look(&mut self, workload: &mut dyn Workload, at: Duration) -> Result<(), String> {
         let counts = workload.counts();
         let cut =
@@ -131,9 +136,11 @@ impl Onlooker for Soak<'_> {
         if let Some(pid) = self.target.pid {
             let (cpu, memory) = (process::cpu(pid)?, process::memory(pid)?);
             let share = (cpu.saturating_sub(self.last.1)).as_secs_f64() / (at - self.last.0).as_secs_f64();
+            line += &format!(" rss {}", HumanBytes(memory.rss));
             // what was spent before the first line is not of this run
-            let share = if self.last.1.is_zero() { String::from("?") } else { format!("{:.0}", share * 100.0) };
-            line += &format!(" rss {} cpu {share} %", HumanBytes(memory.rss));
+            if !self.last.1.is_zero() {
+                line += &format!(" cpu {:.0} %", share * 100.0);
+            }
             self.last = (at, cpu);
             if at >= self.duration / WARM {
                 self.warm.get_or_insert(memory.rss);
@@ -145,6 +152,10 @@ impl Onlooker for Soak<'_> {
     }
 
     fn ended(&mut self, measured: &Measured, figures: &mut Vec<(&'static str, f64)>) -> Result<Vec<String>, String> {
+        if signals::run_is_ended() {
+            let lasted = humantime::format_duration(Duration::from_secs(measured.duration.as_secs()));
+            say(&format!("ended by a signal after {lasted}"));
+        }
         let figure = |of: &str| figures.iter().find(|(name, _)| *name == of).map_or(0, |figure| figure.1 as i64);
         let (cut, back) = (figure("people cut off"), figure("people back"));
         let there = measured.present as i64 - self.people as i64;

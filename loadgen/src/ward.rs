@@ -2,16 +2,16 @@
 //! where it panics. What cannot be caught, SIGKILL for one, leaves the folder behind; the server ends with it ([`tether`](crate::tether)).
 
 use std::io;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdout, Command};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
-use signal_hook::iterator::Signals;
 use tempfile::TempDir;
+
+use crate::signals;
 
 /// How often it is looked whether a server has ended.
 const GLANCE: Duration = Duration::from_millis(10);
@@ -46,7 +46,7 @@ impl Ward {
     /// # Errors
     /// It cannot be made, or signals cannot be waited for.
     pub fn new(inside: &Path) -> io::Result<Self> {
-        ending()?;
+        watch()?;
         let mut kept = kept();
         let folder = TempDir::with_prefix_in("loadgen-", inside)?.keep();
         kept.push(Kept { folder: folder.clone(), child: None });
@@ -58,14 +58,14 @@ impl Ward {
         &self.folder
     }
 
-    /// Starts the process.
+    /// Starts the process, in a group of its own: who presses Ctrl-C means loadgen, which ends it, or lets it go on.
     ///
     /// # Errors
     /// It does not start, or loadgen is about to end.
     pub fn spawn(&self, command: &mut Command) -> io::Result<Started> {
         let mut kept = kept();
         let own = self.own(&mut kept).ok_or_else(|| io::Error::other("loadgen is about to end"))?;
-        let mut child = command.spawn()?;
+        let mut child = command.process_group(0).spawn()?;
         let started = Started { pid: child.id(), out: child.stdout.take(), err: child.stderr.take() };
         own.child = Some(child);
         Ok(started)
@@ -102,7 +102,7 @@ impl Ward {
 impl Drop for Ward {
     fn drop(&mut self) {
         // what is found out about a server that a signal has ended, too, is not worth telling
-        while ending().is_ok_and(|ending| ending.load(Ordering::Relaxed)) {
+        while signals::is_ending() {
             std::thread::park();
         }
         let mut kept = kept();
@@ -127,43 +127,24 @@ fn kept() -> MutexGuard<'static, Vec<Kept>> {
     KEPT.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whether a signal ends loadgen. From the first call on, what would end it ends all wards before.
-fn ending() -> io::Result<&'static AtomicBool> {
-    static ENDING: OnceLock<Result<Arc<AtomicBool>, String>> = OnceLock::new();
-    let ending = ENDING.get_or_init(|| watch().map_err(|error| error.to_string()));
-    ending.as_deref().map_err(|why| io::Error::other(why.clone()))
+/// Ends all wards, for good: whatever is meant to be done then ends loadgen, too.
+pub fn end_all(last: impl FnOnce()) {
+    let mut kept = kept();
+    kept.iter_mut().for_each(Kept::end);
+    last();
 }
 
-/// The signals that end loadgen: also that its terminal has gone, unless it was started to ignore that (`nohup`).
-fn ends() -> Vec<i32> {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
-    let ends = [SIGINT, SIGTERM, SIGQUIT, SIGHUP];
-    ends.into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0).collect()
-}
-
-fn watch() -> io::Result<Arc<AtomicBool>> {
-    let ends = ends();
-    let mut signals = Signals::new(&ends)?;
-    std::thread::Builder::new().name("signals".into()).spawn(move || {
-        if let Some(signal) = signals.forever().next() {
-            let mut kept = kept();
-            kept.iter_mut().for_each(Kept::end);
-            std::process::exit(128 + signal);
-        }
-    })?;
-    // behind the thread: once this is set, that one knows
-    let ending = Arc::new(AtomicBool::new(false));
-    for signal in ends {
-        signal_hook::flag::register(signal, ending.clone())?;
-    }
-    let usual = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        usual(panic);
-        kept().iter_mut().for_each(Kept::end);
-    }));
-    Ok(ending)
+/// From the first call on, neither a signal nor a panic leaves a ward behind.
+fn watch() -> io::Result<()> {
+    static HOOKED: Once = Once::new();
+    HOOKED.call_once(|| {
+        let usual = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            usual(panic);
+            end_all(|| {});
+        }));
+    });
+    signals::watch()
 }
 
 /// A panic in one test ends the servers of all others: those that have some run one by one.

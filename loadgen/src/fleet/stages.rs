@@ -148,7 +148,8 @@ impl<'a> Stages<'a> {
 
     /// Measuring goes on, or is over.
     fn measure(&mut self, measured: Duration, fleet: &Fleet, workload: &mut dyn Workload) -> Result<(), String> {
-        if measured >= self.timing.duration && !workload.is_amid() {
+        let is_over = measured >= self.timing.duration || self.onlooker.has_enough();
+        if is_over && !workload.is_amid() {
             let to = fleet.mark(workload, self.server)?;
             let questions = self.onlooker.questions();
             self.stage = Stage::Aftermath(to.at_ns + aftermath_ns(self.sight.is_some() || questions > 0), questions);
