@@ -7,7 +7,7 @@ use std::time::Duration;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
-use crate::stamp::Stamp;
+use crate::stamp::{STAMP, Stamp};
 use crate::system::{Book, Dialect, Target, To};
 
 /// Where a person's connection is.
@@ -45,11 +45,13 @@ pub struct Crew {
     people: Vec<Person>,
     /// Who has something to write that nothing was heard from.
     dirty: Vec<usize>,
+    /// What they write, with the last one's stamp.
     text: Vec<u8>,
 }
 
 impl Crew {
-    /// So many people, none of whom is connected yet; the first ones have a registry of their own. They write texts of `payload` bytes.
+    /// So many people, none of whom is connected yet; the first ones have a registry of their own. They write texts of `payload` bytes, of which there
+    /// are as many as a stamp has, or more.
     pub fn new(
         target: &Target,
         registry: Registry,
@@ -67,7 +69,9 @@ impl Crew {
         };
         let people = (0..people).map(person).collect();
         let (address, is_started) = (target.address, target.is_started);
-        Self { address, is_started, registry, first, people, dirty: Vec::new(), text: vec![b'.'; payload] }
+        // so that a text from whose middle something is missing differs from one that is whole
+        let text = (b'a'..=b'z').cycle().take(payload).collect();
+        Self { address, is_started, registry, first, people, dirty: Vec::new(), text }
     }
 
     /// How many there are.
@@ -128,6 +132,21 @@ impl Crew {
         stamp.write(&mut self.text);
         let person = &mut self.people[who];
         person.dialect.send(&mut person.out, to, &self.text);
+    }
+
+    /// Sees whether a text that somebody got is what was written, whichever stamp it has.
+    ///
+    /// # Errors
+    /// It is shorter, longer, or differs.
+    pub fn check(&self, who: usize, text: &[u8]) -> Result<(), String> {
+        let (got, written) = (text.len(), self.text.len());
+        if got != written {
+            return Err(format!("person {who} got a text of {got} bytes, and {written} were written"));
+        }
+        if text[STAMP..] != self.text[STAMP..] {
+            return Err(format!("person {who} got other bytes than were written"));
+        }
+        Ok(())
     }
 
     /// Has what one of them writes go out in this turn.
@@ -253,6 +272,23 @@ pub mod tests {
         fn dialect(&self, _: usize) -> Box<dyn Dialect> {
             Box::new(Self)
         }
+    }
+
+    /// The story: a server that cut texts short was credited with all of their bytes.
+    #[test]
+    fn a_text_that_is_not_what_was_written_is_seen() {
+        let poll = mio::Poll::new().unwrap();
+        let registry = || poll.registry().try_clone().unwrap();
+        let mut crew = Crew::new(&nowhere(), registry(), (0, registry()), &Dumb, 1, 100);
+        let mut text = crew.text.clone();
+        crew.send(0, To::Person(0), Stamp { stream: 3, number: 4 });
+        assert_eq!(crew.check(0, &text), Ok(()), "of whichever stamp");
+        let why = crew.check(0, &text[..99]).unwrap_err();
+        assert_eq!(why, "person 0 got a text of 99 bytes, and 100 were written");
+        assert!(crew.check(0, &text[..3]).is_err() && crew.check(0, &[text.as_slice(), b"a"].concat()).is_err());
+        text.copy_within(40.., 39);
+        let why = crew.check(0, &text).unwrap_err();
+        assert_eq!(why, "person 0 got other bytes than were written");
     }
 
     #[test]

@@ -323,6 +323,10 @@ impl Fleet {
             self.read_first(workload)?;
             let Token(who) = event.token();
             self.read(who, workload)?;
+            // an end that had come with what was read is told only once
+            if event.is_read_closed() {
+                self.unread.push(who);
+            }
             if next.is_some_and(|next| next <= self.clock.now_ns()) {
                 next = workload.due(&mut self.crew, self.clock)?;
             }
@@ -367,16 +371,25 @@ impl Fleet {
             let crew = &mut self.crew;
             match heard {
                 Heard::Nothing => {}
-                Heard::Text(text) => workload.delivered(crew, who, text, now_ns)?,
+                Heard::Text(text) => {
+                    crew.check(who, &text)?;
+                    workload.delivered(crew, who, &text, now_ns)?;
+                }
                 Heard::Answered => workload.answered(crew, who, now_ns)?,
                 Heard::Texts(texts) => {
-                    texts.iter().try_for_each(|text| workload.delivered(crew, who, text, now_ns))?;
+                    for text in &texts {
+                        crew.check(who, text)?;
+                        workload.delivered(crew, who, text, now_ns)?;
+                    }
                     if !crew.person(who).dialect.is_behind() {
                         workload.caught_up(crew, who, now_ns)?;
                     }
                 }
                 Heard::Presence { who: contact, online } => workload.presence(who, contact, online)?,
                 Heard::There { who: contacts, first } => workload.there(who, &contacts, first)?,
+                Heard::Ready if crew.presence(who) == Presence::Ready => {
+                    return Err(format!("person {who} was welcomed a second time on one connection"));
+                }
                 Heard::Ready => {
                     crew.person(who).presence = Presence::Ready;
                     workload.ready(crew, who, now_ns)?;
@@ -456,4 +469,114 @@ fn progress_bar(timing: Timing, title: &str) -> ProgressBar {
     ProgressBar::new((timing.warm_up + timing.duration).as_millis() as u64)
         .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
         .with_prefix(title.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::crew::tests::nowhere;
+    use crate::stamp::STAMP;
+    use crate::system::{Book, Dialect, To};
+
+    /// Frames of one byte: `R` welcomes, `2` answers two sends, and `t` is a text of that one byte.
+    struct Terse(bool);
+
+    impl Dialect for Terse {
+        fn hello(&mut self, _: &mut Vec<u8>) {}
+
+        fn send(&mut self, _: &mut Vec<u8>, _: To, _: &[u8]) {}
+
+        fn hear<'a>(&mut self, bytes: &'a [u8], _: &mut Vec<u8>) -> Result<Option<(usize, Heard<'a>)>, String> {
+            Ok(Some(match bytes[0] {
+                b'R' => (1, Heard::Ready),
+                b'2' => {
+                    self.0 = !self.0;
+                    (usize::from(!self.0), Heard::Answered)
+                }
+                _ => (1, Heard::Text(bytes[..1].into())),
+            }))
+        }
+    }
+
+    impl Book for Terse {
+        fn dialect(&self, _: usize) -> Box<dyn Dialect> {
+            Box::new(Self(false))
+        }
+    }
+
+    /// Counts welcomes and answers.
+    #[derive(Default)]
+    struct Tally(usize, usize);
+
+    impl Workload for Tally {
+        fn begin(&mut self, _: &mut Crew, _: u64) {}
+
+        fn ready(&mut self, _: &mut Crew, _: usize, _: u64) -> Result<(), String> {
+            self.0 += 1;
+            Ok(())
+        }
+
+        fn answered(&mut self, _: &mut Crew, _: usize, _: u64) -> Result<(), String> {
+            self.1 += 1;
+            Ok(())
+        }
+
+        fn delivered(&mut self, _: &mut Crew, _: usize, _: &[u8], _: u64) -> Result<(), String> {
+            Ok(())
+        }
+
+        fn stop(&mut self) {}
+
+        fn measure(&mut self, _: bool, _: u64) {}
+
+        fn counts(&self) -> Checked {
+            Checked::default()
+        }
+
+        fn missing(&self) -> Option<String> {
+            None
+        }
+
+        fn latencies(&mut self) -> Vec<&mut Named> {
+            Vec::new()
+        }
+    }
+
+    /// What one person makes of what a server says, up to the first fault or its end.
+    fn heard(said: &[u8]) -> (usize, usize, String) {
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let target = Target { address: server.local_addr().unwrap(), ..nowhere() };
+        let mut fleet = Fleet::new(&target, &Terse(false), 1, 0, STAMP).unwrap();
+        fleet.crew.connect(0).unwrap();
+        server.accept().unwrap().0.write_all(said).unwrap();
+        let mut tally = Tally::default();
+        loop {
+            if let Err(why) = fleet.turn(&mut tally, Duration::ZERO) {
+                return (tally.0, tally.1, why);
+            }
+        }
+    }
+
+    #[test]
+    fn one_frame_may_answer_several_sends() {
+        let (welcomes, answers, why) = heard(b"R22");
+        assert_eq!((welcomes, answers), (1, 4));
+        assert!(why.ends_with("closed the connection"), "{why}");
+    }
+
+    /// The story: whoever wrote a dialect said so for each subscription that was confirmed, and of 20 people 18446744073709551608 were not answered.
+    #[test]
+    fn nobody_is_welcomed_twice() {
+        let (welcomes, _, why) = heard(b"RR");
+        assert_eq!((welcomes, &*why), (1, "person 0 was welcomed a second time on one connection"));
+    }
+
+    #[test]
+    fn what_arrives_is_compared_with_what_was_written() {
+        let (_, _, why) = heard(b"Rt");
+        assert_eq!(why, "person 0 got a text of 1 bytes, and 16 were written");
+    }
 }

@@ -6,6 +6,7 @@ pub mod native;
 mod nats;
 mod redis;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -187,13 +188,13 @@ pub enum To {
 pub enum Heard<'a> {
     /// Nothing that a load looks at.
     Nothing,
-    /// From now on it gets what is sent to it, and may send.
+    /// From now on it gets what is sent to it, and may send: once for each [`hello`](Dialect::hello), when all that the server had to confirm is confirmed.
     Ready,
-    /// A text from somebody else.
-    Text(&'a [u8]),
-    /// Several: a page of what was missed.
+    /// A text from somebody else: as it stands in what was read, or decoded.
+    Text(Cow<'a, [u8]>),
+    /// Several that were missed: a page of them.
     Texts(Vec<Vec<u8>>),
-    /// The oldest unanswered send was taken.
+    /// The oldest unanswered send of this client was taken. A frame that answers several is said to have taken 0 bytes until the last of them.
     Answered,
     /// A contact came or went.
     Presence {

@@ -128,12 +128,12 @@ impl Client {
         let (len, rest) = number(body)?;
         let (_, text) = rest.split_at_checked(len.into()).ok_or("a packet ends within its topic")?;
         if self.topics.qos == 0 {
-            return Ok(Heard::Text(text));
+            return Ok(Heard::Text(text.into()));
         }
         let (number, text) = number(text)?;
         put_head(out, PUBACK, 2);
         out.extend_from_slice(&number.to_be_bytes());
-        Ok(Heard::Text(text))
+        Ok(Heard::Text(text.into()))
     }
 }
 
@@ -198,6 +198,8 @@ impl Dialect for Client {
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+
     use super::*;
 
     fn client(place: usize, qos: u8) -> Box<dyn Dialect> {
@@ -247,7 +249,7 @@ mod tests {
                     all.push(heard);
                 }
             }
-            let text = Heard::Text(&[0x30; 200]);
+            let text = Heard::Text(Cow::Borrowed(&[0x30; 200]));
             assert_eq!(all, [Heard::Nothing, Heard::Ready, Heard::Answered, text, Heard::Answered], "{cut}");
             assert_eq!((at, &*out), (bytes.len(), &b"\x40\x02\x12\x34"[..]));
         }
@@ -257,7 +259,10 @@ mod tests {
     fn texts_at_qos_0_have_no_number_and_are_not_acknowledged() {
         let (mut client, mut out) = (client(1, 0), Vec::new());
         client.hello(&mut Vec::new());
-        assert_eq!(client.hear(b"\x30\x08\0\x02p1\r\n\0\xff", &mut out), Ok(Some((10, Heard::Text(b"\r\n\0\xff")))));
+        assert_eq!(
+            client.hear(b"\x30\x08\0\x02p1\r\n\0\xff", &mut out),
+            Ok(Some((10, Heard::Text(Cow::Borrowed(b"\r\n\0\xff")))))
+        );
         assert!(out.is_empty());
     }
 

@@ -157,7 +157,7 @@ impl Device {
             return Err(format!("version {} was pushed twice, or late", entry.version));
         }
         if self.is_next(entry.version, out) && !entry.text.is_empty() {
-            return Ok(Heard::Text(entry.text));
+            return Ok(Heard::Text(entry.text.into()));
         }
         Ok(Heard::Nothing)
     }

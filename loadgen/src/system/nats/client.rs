@@ -108,7 +108,7 @@ impl Dialect for Client {
     fn hear<'a>(&mut self, bytes: &'a [u8], out: &mut Vec<u8>) -> Result<Option<(usize, Heard<'a>)>, String> {
         let Some((used, frame)) = frame(bytes)? else { return Ok(None) };
         let heard = match frame {
-            Frame::Message(message) => Heard::Text(message.body),
+            Frame::Message(message) => Heard::Text(message.body.into()),
             Frame::Ping => {
                 out.extend_from_slice(b"PONG\r\n");
                 Heard::Nothing
@@ -125,6 +125,8 @@ impl Dialect for Client {
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+
     use super::*;
 
     /// Four people; the second to the fourth read what the first writes to their group.
@@ -175,7 +177,7 @@ mod tests {
         for cut in 0..21 {
             assert_eq!(client.hear(&came[..cut], &mut out), Ok(None));
         }
-        assert_eq!(client.hear(came, &mut out), Ok(Some((21, Heard::Text(b"a\r\nb\0\xFF")))));
+        assert_eq!(client.hear(came, &mut out), Ok(Some((21, Heard::Text(Cow::Borrowed(b"a\r\nb\0\xFF"))))));
         assert!(out.is_empty());
         assert_eq!(client.hear(&came[21..], &mut out), Ok(Some((6, Heard::Nothing))));
         assert_eq!(out, b"PONG\r\n");

@@ -132,7 +132,7 @@ impl Client {
                 let place = message.reply.split(|byte| *byte == b'.').nth(PLACE).and_then(place_of);
                 let words = || format!("a message without a place: {}", String::from_utf8_lossy(message.reply));
                 read.last = Some(place.ok_or_else(words)?);
-                Ok(Heard::Text(message.body))
+                Ok(Heard::Text(message.body.into()))
             }
         }
     }
@@ -190,6 +190,8 @@ impl Dialect for Client {
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+
     use super::*;
     use crate::system::Cast;
 
@@ -245,7 +247,7 @@ mod tests {
         assert_eq!(hear(&mut client, &made("p.1", 7)), Ok(Heard::Nothing));
         assert_eq!(hear(&mut client, &made("g.0", 7)), Ok(Heard::Ready));
         let text = message(TEXTS, "$JS.ACK.chat.q1.1.12.1.1795400000123456789.0", "a\r\nb");
-        assert_eq!(hear(&mut client, &text), Ok(Heard::Text(b"a\r\nb")));
+        assert_eq!(hear(&mut client, &text), Ok(Heard::Text(Cow::Borrowed(b"a\r\nb"))));
         let after = consumers(&mut client);
         assert_eq!(
             (&after[0]["deliver_policy"], &after[0]["opt_start_seq"]),

@@ -80,7 +80,7 @@ impl Dialect for Subscriber {
         let reply = walk.reply();
         let Some((used, reply)) = walk.whole(reply)? else { return Ok(None) };
         let heard = match reply {
-            Reply::Message(text) => Heard::Text(text),
+            Reply::Message(text) => Heard::Text(text.into()),
             Reply::Number if self.channels.replies && self.unconfirmed == 0 => Heard::Answered,
             Reply::Number => return Err("an answer came that nobody wanted".into()),
             Reply::Subscribed => {
@@ -120,7 +120,7 @@ mod tests {
                 at += used;
                 match heard {
                     Heard::Nothing => {}
-                    Heard::Text(text) => all.push(String::from_utf8_lossy(text).into_owned()),
+                    Heard::Text(text) => all.push(String::from_utf8_lossy(&text).into_owned()),
                     other => all.push(format!("{other:?}")),
                 }
             }

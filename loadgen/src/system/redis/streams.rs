@@ -131,7 +131,7 @@ impl Dialect for Client {
         if self.left == 0 {
             self.wait(out);
         }
-        Ok(Some((used, Heard::Text(text))))
+        Ok(Some((used, Heard::Text(text.into()))))
     }
 }
 
@@ -181,11 +181,15 @@ mod tests {
                 while let Some((used, heard)) = client.hear(&bytes[at..end], &mut out).unwrap() {
                     at += used;
                     if let Heard::Text(text) = heard {
-                        texts.push(text);
+                        texts.push(text.into_owned());
                     }
                 }
             }
-            assert_eq!((at, &*texts), (bytes.len(), &[&b"one"[..], b"\r\n*1\r\n", b"three"][..]), "{cut}");
+            assert_eq!(
+                (at, texts),
+                (bytes.len(), ["one", "\r\n*1\r\n", "three"].map(|text| text.as_bytes().to_vec()).to_vec()),
+                "{cut}"
+            );
             assert_eq!(String::from_utf8(out).unwrap(), asks_from("7-1") + &asks_from("18-0"));
         }
     }
