@@ -1,23 +1,65 @@
 //! CPU time and memory of processes and of the machine, as Linux counts them, and the core that a process runs on.
 
+use std::collections::HashSet;
 use std::fs;
+use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
+use procfs::net::{TcpNetEntry, TcpState};
+use procfs::process::{FDTarget, Process, Stat, all_processes};
+use procfs::{Current, CurrentSI, ProcResult};
 use rustix::param::{clock_ticks_per_second, page_size};
+use rustix::process::Pid;
 
-/// User and system time of a process so far.
+/// A process, and those that it has started, and so on: a server may be started by a script, or work in several processes.
+fn family(pid: u32) -> Vec<u32> {
+    let mut all = vec![pid];
+    let mut next = 0;
+    while let Some(pid) = all.get(next) {
+        next += 1;
+        // one that has ended has nobody
+        let Ok(tasks) = process(*pid).and_then(|process| process.tasks()) else { continue };
+        for child in tasks.flatten().filter_map(|task| task.children().ok()).flatten() {
+            if !all.contains(&child) {
+                all.push(child);
+            }
+        }
+    }
+    all
+}
+
+fn process(pid: u32) -> ProcResult<Process> {
+    Process::new(i32::try_from(pid).unwrap_or(i32::MAX))
+}
+
+/// In words: what cannot be found out about a process.
+fn words(pid: u32) -> impl Fn(procfs::ProcError) -> String {
+    move |error| format!("process {pid}: {error}")
+}
+
+/// User and system time so far of a process and those that it has started.
 ///
 /// # Errors
 /// It has ended, or is none of ours to look at.
 pub fn cpu(pid: u32) -> Result<Duration, String> {
-    let path = format!("/proc/{pid}/stat");
-    let stat = fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
-    let fields = fields(&stat);
-    let ticks = |place: usize| fields.get(place).and_then(|field| field.parse::<u64>().ok());
-    let (Some(user), Some(system)) = (ticks(11), ticks(12)) else { return Err(format!("{path} cannot be read")) };
-    Ok(in_ticks(user + system))
+    let own = process(pid).and_then(|process| process.stat()).map_err(words(pid))?;
+    // behind the first one; those that have ended are in the sums of whoever waited for them
+    let others = family(pid).into_iter().skip(1).filter_map(|pid| process(pid).ok()?.stat().ok());
+    Ok(in_ticks(others.map(|stat| spent_with_ended(&stat)).sum::<u64>() + spent_with_ended(&own)))
+}
+
+/// User and system time of this process so far, without that of the servers that it has started.
+fn own_cpu() -> Result<Duration, String> {
+    let stat = Process::myself().and_then(|process| process.stat()).map_err(words(std::process::id()))?;
+    Ok(in_ticks(stat.utime + stat.stime))
+}
+
+/// In ticks, with that of children that have ended.
+fn spent_with_ended(stat: &Stat) -> u64 {
+    let ended = u64::try_from(stat.cutime.saturating_add(stat.cstime)).unwrap_or(0);
+    stat.utime + stat.stime + ended
 }
 
 fn in_ticks(ticks: u64) -> Duration {
@@ -34,7 +76,7 @@ pub struct Clocks {
 /// CPU time that was spent between two times.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Spent {
-    /// By the server.
+    /// By the server, all of its processes.
     pub server: Option<Duration>,
     /// By this process.
     pub own: Duration,
@@ -46,7 +88,7 @@ impl Clocks {
     /// # Errors
     /// The server has ended.
     pub fn read(server: Option<u32>) -> Result<Self, String> {
-        Ok(Self { server: server.map(cpu).transpose()?, own: cpu(std::process::id())? })
+        Ok(Self { server: server.map(cpu).transpose()?, own: own_cpu()? })
     }
 
     /// What was spent since then.
@@ -75,23 +117,18 @@ impl OtherClocks {
     /// # Errors
     /// This system does not tell.
     pub fn read(server: Option<u32>) -> Result<Self, String> {
-        let words = |path: &str, error: std::io::Error| format!("{path}: {error}");
-        let stat = fs::read_to_string("/proc/stat").map_err(|error| words("/proc/stat", error))?;
-        // user, nice, system, idle, iowait, irq, softirq, steal
-        let stolen = stat.lines().next().and_then(|line| line.split_whitespace().nth(8)?.parse().ok());
+        let words = |error: procfs::ProcError| error.to_string();
+        let stolen = procfs::KernelStats::current().map_err(words)?.total.steal;
+        let server = server.map(family).unwrap_or_default();
         let mut this = Self { others: in_ticks(stolen.unwrap_or(0)), kernel: Duration::ZERO };
-        for entry in fs::read_dir("/proc").map_err(|error| words("/proc", error))?.flatten() {
-            let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+        for process in all_processes().map_err(words)?.flatten() {
             // one that has just ended is in the sums of its parent
-            let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else { continue };
-            let fields: Vec<u64> = fields(&stat).iter().map(|field| field.parse().unwrap_or(0)).collect();
-            let [_, parent, .., user, system, ended_user, ended_system] = fields[..fields.len().min(15)] else {
-                continue;
-            };
-            if pid == KTHREADD || parent == u64::from(KTHREADD) {
-                this.kernel += in_ticks(user + system);
-            } else if pid != std::process::id() && Some(pid) != server {
-                this.others += in_ticks(user + system + ended_user + ended_system);
+            let Ok(stat) = process.stat() else { continue };
+            let Ok(pid) = u32::try_from(stat.pid) else { continue };
+            if pid == KTHREADD || stat.ppid == KTHREADD as i32 {
+                this.kernel += in_ticks(stat.utime + stat.stime);
+            } else if pid != std::process::id() && !server.contains(&pid) {
+                this.others += in_ticks(spent_with_ended(&stat));
             }
         }
         Ok(this)
@@ -103,11 +140,6 @@ impl OtherClocks {
     }
 }
 
-/// What stands in /proc/PID/stat behind the name, which may hold anything, in brackets: state, parent ...
-fn fields(stat: &str) -> Vec<&str> {
-    stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect()
-}
-
 /// Memory of a process, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Memory {
@@ -117,15 +149,21 @@ pub struct Memory {
     pub anonymous: u64,
 }
 
-/// Memory of a process.
+/// Memory of a process and those that it has started. What several of them share counts for each.
 ///
 /// # Errors
 /// It has ended.
 pub fn memory(pid: u32) -> Result<Memory, String> {
-    let path = format!("/proc/{pid}/status");
-    let status = fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
-    let bytes = |name: &str| kib(&status, name).ok_or_else(|| format!("{path} has no {name}"));
-    Ok(Memory { rss: bytes("VmRSS:")?, anonymous: bytes("RssAnon:")? })
+    let own = own_memory(pid)?;
+    let others = family(pid).into_iter().skip(1).filter_map(|pid| own_memory(pid).ok());
+    Ok(others.fold(own, |sum, one| Memory { rss: sum.rss + one.rss, anonymous: sum.anonymous + one.anonymous }))
+}
+
+fn own_memory(pid: u32) -> Result<Memory, String> {
+    let status = process(pid).and_then(|process| process.status()).map_err(words(pid))?;
+    let ended = || format!("process {pid} has ended");
+    let bytes = |kib: Option<u64>| kib.map(|kib| kib << 10).ok_or_else(ended);
+    Ok(Memory { rss: bytes(status.vmrss)?, anonymous: bytes(status.rssanon)? })
 }
 
 /// What the kernel holds for sockets on the whole machine, in bytes: its own structures (slab), and what stands in TCP's buffers.
@@ -133,18 +171,40 @@ pub fn memory(pid: u32) -> Result<Memory, String> {
 /// # Errors
 /// This system does not tell.
 pub fn kernel_memory() -> Result<u64, String> {
-    let read = |path: &str| fs::read_to_string(path).map_err(|error| format!("{path}: {error}"));
-    let slab = kib(&read("/proc/meminfo")?, "SUnreclaim:").ok_or("/proc/meminfo has no SUnreclaim")?;
-    let sockets = read("/proc/net/sockstat")?;
+    let slab = procfs::Meminfo::current().map_err(|error| error.to_string())?.s_unreclaim;
+    let slab = slab.ok_or("/proc/meminfo has no SUnreclaim")?;
+    let sockets = fs::read_to_string("/proc/net/sockstat").map_err(|error| format!("/proc/net/sockstat: {error}"))?;
     let tcp = sockets.lines().find(|line| line.starts_with("TCP:")).unwrap_or_default();
     let pages = tcp.split_whitespace().skip_while(|word| *word != "mem").nth(1).and_then(|pages| pages.parse().ok());
     Ok(slab + pages.unwrap_or(0) * page_size() as u64)
 }
 
-/// The kB behind a name, in bytes.
-fn kib(text: &str, name: &str) -> Option<u64> {
-    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
-    line.trim().trim_end_matches("kB").trim().parse::<u64>().ok().map(|kib| kib << 10)
+/// Whether anyone of a group of processes has not ended yet.
+pub fn works(group: Pid) -> bool {
+    let group = group.as_raw_nonzero().get();
+    let is_one = |stat: Stat| stat.pgrp == group && !matches!(stat.state, 'Z' | 'X');
+    all_processes().is_ok_and(|mut all| all.any(|process| process.and_then(|process| process.stat()).is_ok_and(is_one)))
+}
+
+/// Whether a process, or one that it has started, listens at a TCP port; `None`: this system does not tell.
+pub fn listens(pid: u32, address: SocketAddr) -> Option<bool> {
+    let tables = [procfs::net::tcp(), procfs::net::tcp6()].into_iter().flatten().flatten();
+    let is_it = |entry: &TcpNetEntry| entry.state == TcpState::Listen && entry.local_address.port() == address.port();
+    let sockets: HashSet<u64> = tables.filter(is_it).map(|entry| entry.inode).collect();
+    let mut told = !sockets.is_empty();
+    for pid in family(pid) {
+        match process(pid).and_then(|process| process.fd()) {
+            Ok(mut files) => {
+                let is_one = |target| matches!(target, FDTarget::Socket(inode) if sockets.contains(&inode));
+                if files.any(|file| file.is_ok_and(|file| is_one(file.target))) {
+                    return Some(true);
+                }
+            }
+            // somebody else's files: a server that has given up root, and loadgen has none
+            Err(_) => told = false,
+        }
+    }
+    told.then_some(false)
 }
 
 /// The process that listens on a Unix socket, if one does.
@@ -177,6 +237,8 @@ pub fn pin(core: usize) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::process::CommandExt;
+
     use super::*;
 
     #[test]
@@ -188,6 +250,39 @@ mod tests {
         assert!(kernel_memory().unwrap() > 10_000);
         let (others, kernel) = OtherClocks::read(None).unwrap().since(before);
         assert!(others < Duration::from_secs(600) && kernel < Duration::from_secs(600));
+    }
+
+    #[test]
+    fn a_server_is_all_that_it_has_started() {
+        let text = "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done; sleep 600 & sleep 600";
+        let mut script = std::process::Command::new("sh").args(["-c", text]).process_group(0).spawn().unwrap();
+        while family(script.id()).len() < 3 {
+            std::thread::yield_now();
+        }
+        let alone = own_memory(script.id()).unwrap();
+        let all = memory(script.id()).unwrap();
+        assert!(all.rss > alone.rss && all.anonymous > alone.anonymous);
+        // of this process, which has started it
+        assert!(cpu(std::process::id()).unwrap() >= own_cpu().unwrap() + Duration::from_millis(50));
+        let group = Pid::from_child(&script);
+        assert!(works(group));
+        rustix::process::kill_process_group(group, rustix::process::Signal::KILL).unwrap();
+        script.wait().unwrap();
+        while works(group) {
+            std::thread::yield_now();
+        }
+        assert!(memory(script.id()).is_err() && cpu(script.id()).is_err());
+    }
+
+    #[test]
+    fn it_is_seen_who_listens() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        assert_eq!(listens(std::process::id(), address), Some(true));
+        let mut other = std::process::Command::new("sleep").arg("600").spawn().unwrap();
+        assert_eq!(listens(other.id(), address), Some(false));
+        other.kill().unwrap();
+        other.wait().unwrap();
     }
 
     /// Whatever another process spends is seen, whether it has ended meanwhile or not.

@@ -114,7 +114,8 @@ impl Start {
         self
     }
 
-    /// Writes a file into the folder; its lines are settings, but for those that name folders or ports.
+    /// Writes a file into the folder: first its settings, a line each, which a report names, and then those that name folders or ports. Where a format
+    /// has another order, write it by hand and [`note`](Self::note) the settings.
     ///
     /// # Errors
     /// It cannot be written.
@@ -146,7 +147,7 @@ impl Start {
         };
         let mut last = Vec::new();
         match said::listening(&lines, self.patience, &mut last) {
-            Ok(address) => Ok(self.running(started.pid, address, admin)),
+            Ok(address) => self.running(started.pid, address, admin),
             Err(why) => Err(failed(&why, &last)),
         }
     }
@@ -164,7 +165,7 @@ impl Start {
         let begin = Instant::now();
         loop {
             if TcpStream::connect(address).is_ok() {
-                return Ok(self.running(started.pid, address, None));
+                return self.running(started.pid, address, None);
             }
             let ended = self.ward.has_ended();
             if ended || begin.elapsed() > self.patience {
@@ -177,9 +178,16 @@ impl Start {
         }
     }
 
-    fn running(self, pid: u32, address: SocketAddr, admin: Option<PathBuf>) -> Server {
+    /// A server whose own process, or one that it has started, listens there: else somebody else's CPU time and memory would be told as its own.
+    fn running(self, pid: u32, address: SocketAddr, admin: Option<PathBuf>) -> Result<Server, String> {
+        if process::listens(pid, address) == Some(false) {
+            let why = format!(
+                "another process than the one that was started listens at {address}: it has to stay in the foreground"
+            );
+            return Err(failed(&why, &[]));
+        }
         let target = Target { address, admin, pid: Some(pid), is_started: true };
-        Server { ward: self.ward, target, settings: self.settings }
+        Ok(Server { ward: self.ward, target, settings: self.settings })
     }
 
     /// A child begins on the core of its parent, and stays there.
@@ -285,6 +293,21 @@ mod tests {
             std::thread::sleep(Duration::from_millis(5));
         }
         assert_eq!(server.unwrap().target().address, "127.0.0.1:9".parse().unwrap());
+    }
+
+    /// The story: a server went to the background, and what was told as its CPU time and memory was a shell's.
+    #[test]
+    fn a_server_that_is_another_process_is_refused() {
+        let _alone = alone();
+        let folder = tempfile::tempdir().unwrap();
+        let somebody = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = somebody.local_addr().unwrap();
+        let why = script(folder.path(), "exec sleep 600").until_it_listens(CORES, address).err().unwrap();
+        assert!(why.contains("another process than the one that was started listens at 127.0.0.1:"), "{why}");
+        let text = format!("echo it listens on {address} always; exec sleep 600");
+        let why = script(folder.path(), &text).until_it_says_where(CORES, None).err().unwrap();
+        assert!(why.contains("it has to stay in the foreground"), "{why}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 
     /// A server that hangs before it listens does not hang loadgen.

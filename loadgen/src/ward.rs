@@ -8,10 +8,10 @@ use std::process::{Child, ChildStderr, ChildStdout, Command};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use tempfile::TempDir;
 
-use crate::signals;
+use crate::{process, signals};
 
 /// How often it is looked whether a server has ended.
 const GLANCE: Duration = Duration::from_millis(10);
@@ -25,7 +25,7 @@ struct Kept {
     child: Option<Child>,
 }
 
-/// A folder of its own and at most one process. Both go when this is dropped: the process at once, without being asked.
+/// A folder of its own, at most one process, and those that it starts. All go when this is dropped: the processes at once, without being asked.
 pub struct Ward {
     folder: PathBuf,
 }
@@ -74,22 +74,15 @@ impl Ward {
     /// Whether no process runs here (any more).
     pub fn has_ended(&self) -> bool {
         let mut kept = kept();
-        let child = self.own(&mut kept).and_then(|own| own.child.as_mut());
-        child.is_none_or(|child| !matches!(child.try_wait(), Ok(None)))
+        self.own(&mut kept).and_then(|own| own.child.as_ref()).is_none_or(has_ended)
     }
 
-    /// Asks the process to end, and waits for that, at most so long.
+    /// Asks the process and those that it has started to end, and waits for that, at most so long.
     pub fn ask_to_end(&self, patience: Duration) {
-        {
-            let mut kept = kept();
-            let Some(child) = self.own(&mut kept).and_then(|own| own.child.as_mut()) else { return };
-            // the number of a process that was waited for may be somebody else's by now
-            if let (Ok(None), Some(pid)) = (child.try_wait(), Pid::from_raw(child.id() as i32)) {
-                let _ = kill_process(pid, Signal::TERM);
-            }
-        }
+        let Some(group) = self.own(&mut kept()).and_then(|own| own.child.as_ref()).map(Pid::from_child) else { return };
+        let _ = kill_process_group(group, Signal::TERM);
         let begin = Instant::now();
-        while !self.has_ended() && begin.elapsed() < patience {
+        while process::works(group) && begin.elapsed() < patience {
             std::thread::sleep(GLANCE);
         }
     }
@@ -116,11 +109,18 @@ impl Drop for Ward {
 impl Kept {
     fn end(&mut self) {
         if let Some(child) = &mut self.child {
-            let _ = child.kill();
+            // it is waited for only now: until then the number is its own, and its group's
+            let _ = kill_process_group(Pid::from_child(child), Signal::KILL);
             let _ = child.wait();
         }
         let _ = std::fs::remove_dir_all(&self.folder);
     }
+}
+
+/// Whether a process has ended. It is not waited for.
+fn has_ended(child: &Child) -> bool {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    !matches!(waitid(WaitId::Pid(Pid::from_child(child)), options), Ok(None))
 }
 
 fn kept() -> MutexGuard<'static, Vec<Kept>> {
@@ -183,7 +183,41 @@ mod tests {
         let ward = Ward::new(place.path()).unwrap();
         let process = sleeper(&ward);
         ward.ask_to_end(Duration::from_secs(60));
-        assert!(ward.has_ended() && !process.exists() && ward.folder().exists());
+        assert!(ward.has_ended() && ward.folder().exists());
+        drop(ward);
+        assert!(!process.exists());
+    }
+
+    /// A server that a script starts, which ends before it.
+    #[test]
+    fn what_a_process_has_started_ends_with_it() {
+        let _alone = alone();
+        for asked in [false, true] {
+            let place = tempfile::tempdir().unwrap();
+            let ward = Ward::new(place.path()).unwrap();
+            let file = ward.folder().join("pid");
+            let text = "sleep 600 & echo $! > \"$0.new\"; mv \"$0.new\" \"$0\"; wait";
+            ward.spawn(Command::new("sh").arg("-c").arg(text).arg(&file)).unwrap();
+            while !file.exists() {
+                std::thread::sleep(GLANCE);
+            }
+            let pid: i32 = std::fs::read_to_string(&file).unwrap().trim().parse().unwrap();
+            if asked {
+                ward.ask_to_end(Duration::from_secs(60));
+            } else {
+                drop(ward);
+            }
+            // whoever inherits it may leave it unburied for a moment
+            let lives = || {
+                let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+                !stat.is_empty() && !stat.contains(") Z ")
+            };
+            let begin = Instant::now();
+            while lives() {
+                assert!(begin.elapsed() < Duration::from_secs(60), "it goes on (asked: {asked})");
+                std::thread::sleep(GLANCE);
+            }
+        }
     }
 
     #[test]
