@@ -245,6 +245,25 @@ fn a_broker_that_limits_the_rate_is_named() {
     broker.stop();
 }
 
+/// Whatever stands in the way before anything is measured is no run that counts for nothing: it is said in a line, where errors are.
+#[test]
+fn what_keeps_a_load_from_beginning_is_an_error() {
+    let folder = tempdir().unwrap();
+    let file = folder.path().join("no/such.json").display().to_string();
+    for (arguments, why) in [
+        (&["pair", "--system", "floor", "--addr", "127.0.0.1:1"][..], "nobody listens at 127.0.0.1:1: say --addr"),
+        (&["pair", "--system", "redis"], "say --addr of a server that runs, or --start: where redis listens is not"),
+        (&["fanout", "--members", "10001"], "its groups have 10,000 members at most"),
+        (&["soak", "--system", "redis", "--addr", "127.0.0.1:1"], "redis counts nothing that a soak could be compared"),
+        (&["pair", "--json", &file], &format!("--json {file}: No such file or directory")),
+    ] {
+        let output = loadgen(arguments).output().unwrap();
+        let (said, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert_eq!((output.status.code(), &*said), (Some(1), ""), "{arguments:?}: {error}");
+        assert!(error.starts_with(&format!("loadgen: {why}")), "{error}");
+    }
+}
+
 /// The processes that this one has started, and that run.
 fn children(parent: u32) -> Vec<PathBuf> {
     let processes = std::fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());

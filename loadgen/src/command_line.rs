@@ -69,9 +69,9 @@ pub struct Run {
     /// The system that listens there, or is started.
     #[arg(long, default_value = "ringdove", value_parser = system::named)]
     pub system: &'static dyn System,
-    /// Where the server listens.
-    #[arg(long, default_value = "127.0.0.1:7400")]
-    pub addr: SocketAddr,
+    /// Where the server listens: an IP address and a port. ringdove's is 127.0.0.1:7400 if nothing is said; of others it has to be said.
+    #[arg(long)]
+    pub addr: Option<SocketAddr>,
     /// Start a server for this run, on a core of its own, instead of loading one that runs.
     #[arg(long, conflicts_with_all = ["addr", "admin", "pid", "core"])]
     pub start: bool,

@@ -192,9 +192,10 @@ fn turns(systems: usize, round: u32) -> impl Iterator<Item = usize> {
 /// A run in one line, while others are still to come.
 pub fn line(run: &Run) -> String {
     let settings: Vec<_> = run.case.settings.iter().map(|(name, value)| format!("{name} {value}")).collect();
-    let counts = match run.void.first() {
-        None => format!("{:.0} sends/s, {:.0} deliveries/s", run.sends_per_s, run.deliveries_per_s),
-        Some(why) => format!("VOID: {why}"),
+    let counts = if run.void.is_empty() {
+        format!("{:.0} sends/s, {:.0} deliveries/s", run.sends_per_s, run.deliveries_per_s)
+    } else {
+        format!("VOID: {}", run.void.join("; "))
     };
     format!("round {} {} ({}), {}: {counts}", run.round, run.case.workload, settings.join(", "), run.system)
 }

@@ -328,4 +328,13 @@ mod tests {
             assert_eq!(load.suits(named(name).unwrap()).is_ok(), can, "{name}");
         }
     }
+
+    #[test]
+    fn a_group_that_ringdove_has_never_room_for_is_refused_before_it_is_started() {
+        let suits = |members, name| {
+            let load = Load::Fanout { groups: 2, members, payload: 64, pace: Pace::Window(1) };
+            load.suits(named(name).unwrap()).is_ok()
+        };
+        assert!(suits(10_000, "ringdove") && !suits(10_001, "ringdove-disk") && suits(10_001, "floor"));
+    }
 }

@@ -38,6 +38,8 @@ mod ward;
 mod watch;
 mod workload;
 
+use std::fs::File;
+use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -121,12 +123,18 @@ fn run_on(run: &Run, nearness: Nearness, measure: impl FnOnce(&Target, Timing) -
     if let Some(core) = run.core {
         process::pin(core)?;
     }
-    let done = if run.start { started(run, nearness, measure)? } else { measure(&target(run), run.timing()) };
-    say(&reports::table(&done.run));
-    if let Some(path) = &run.json {
-        write_json(path, &done.run)?;
+    // whether it can be written is found out before a run that may take hours
+    let mut json = run.json.as_deref().map(JsonFile::create).transpose()?;
+    let done = if run.start { started(run, nearness, measure)? } else { measure(&target(run)?, run.timing()) };
+    if let Some(json) = &mut json {
+        json.write(&done.run)?;
     }
-    if done.run.void.is_empty() { Ok(()) } else { Err("this run counts for nothing".into()) }
+    let why = done.run.void.join("; ");
+    if done.run.measured_s == 0.0 && !why.is_empty() {
+        return Err(why);
+    }
+    say(&reports::table(&done.run));
+    if why.is_empty() { Ok(()) } else { Err(format!("this run counts for nothing: {why}")) }
 }
 
 /// Starts a server, does something with it, and judges whether its core was near the load's meanwhile.
@@ -141,9 +149,12 @@ fn started(run: &Run, mut nearness: Nearness, measure: impl FnOnce(&Target, Timi
 }
 
 /// A server that runs already.
-fn target(run: &Run) -> Target {
+fn target(run: &Run) -> Result<Target, String> {
     let pid = run.pid.or_else(|| process::listener(&run.admin));
-    Target { address: run.addr, admin: Some(run.admin.clone()), pid, is_started: false }
+    let unknown =
+        || format!("say --addr of a server that runs, or --start: where {} listens is not known", run.system.name());
+    let address = run.addr.or_else(|| run.system.usual_address()).ok_or_else(unknown)?;
+    Ok(Target { address, admin: Some(run.admin.clone()), pid, is_started: false })
 }
 
 fn compare(options: &CompareOptions) -> Result<(), String> {
@@ -230,21 +241,36 @@ fn make_people(people: &command_line::PeopleOptions) -> Result<(), String> {
 /// Everyone comes back at once, and learns who is there.
 fn reconnect_all(options: &command_line::ReconnectOptions) -> Result<(), String> {
     let started = if options.run.start { Some(options.run.system.start(&options.run.place.place())?) } else { None };
-    let target = started.as_ref().map_or_else(|| target(&options.run), |server| server.target().clone());
+    let target = started.as_ref().map_or_else(|| target(&options.run), |server| Ok(server.target().clone()))?;
     let server = target.pid.ok_or("say --pid: whose memory is it?")?;
     let door = target.admin.as_deref().ok_or("contacts are made through ringdove's admin door, and this has none")?;
     let circle = options.circle();
     let users = accounts::import(door, circle.users)?;
     accounts::befriend(door, &users, |place| circle.of(place))?;
+    let mut json = options.run.json.as_deref().map(JsonFile::create).transpose()?;
     let run = workload::reconnect(target.address, &users, circle, options.within, server)?;
     drop(started);
     say(&reports::table(&run));
-    options.run.json.as_deref().map_or(Ok(()), |path| write_json(path, &run))
+    json.as_mut().map_or(Ok(()), |json| json.write(&run))
 }
 
-fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<(), String> {
-    let text = serde_json::to_string_pretty(value).map_err(|error| error.to_string())?;
-    std::fs::write(path, text + "\n").map_err(|error| format!("{}: {error}", path.display()))
+/// A file for one run's figures.
+struct JsonFile<'a> {
+    path: &'a Path,
+    file: File,
+}
+
+impl<'a> JsonFile<'a> {
+    fn create(path: &'a Path) -> Result<Self, String> {
+        let file = File::create(path).map_err(|error| format!("--json {}: {error}", path.display()))?;
+        Ok(Self { path, file })
+    }
+
+    fn write(&mut self, run: &results::Run) -> Result<(), String> {
+        let text = serde_json::to_string_pretty(run).map_err(|error| error.to_string())?;
+        let written = self.file.write_all(text.as_bytes()).and_then(|()| self.file.write_all(b"\n"));
+        written.map_err(|error| format!("{}: {error}", self.path.display()))
+    }
 }
 
 fn relay(options: &RelayOptions) -> Result<(), String> {

@@ -4,6 +4,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::distance::NEVER_NS;
+
 /// How long either of them waits for the other one, counted from when it woke, and how long it begins anything new.
 pub const PATIENCE: Duration = Duration::from_micros(50);
 /// Blocks, the shortest of which counts: in that one nobody took a core away.
@@ -30,7 +32,7 @@ impl Meeting {
         }
         let best = self.best_block_ns(game, until);
         self.0.store(left(game), Ordering::Relaxed);
-        best
+        best.filter(|ns| *ns < NEVER_NS)
     }
 
     /// Throws back whatever comes in this game, until the other one has left, or does not throw in time.

@@ -1,6 +1,6 @@
 //! What a signal does: it ends loadgen, and the wards before it. A run that may take hours can ask that the first one ends only the run.
 
-use std::io;
+use std::io::{self, Write};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -64,6 +64,9 @@ fn begin() -> io::Result<()> {
                 continue;
             }
             ENDING.store(true, Ordering::Relaxed);
+            let name = signal_hook::low_level::signal_name(signal).unwrap_or("a signal");
+            // standard error may be closed, which is no reason to leave servers behind
+            let _ = writeln!(io::stderr(), "loadgen: ended by {name}");
             ward::end_all(|| std::process::exit(128 + signal));
         }
     })?;

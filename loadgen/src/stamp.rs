@@ -1,4 +1,4 @@
-//! What a text of the load carries: which stream it belongs to and its number there, in bytes that are valid UTF-8.
+//! What a text of the load carries: which stream it belongs to and its number there, in ASCII from `0` to `o`.
 
 /// Bytes of a stamp; a payload is at least as long.
 pub const STAMP: usize = 16;

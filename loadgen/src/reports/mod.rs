@@ -43,6 +43,9 @@ pub const PAGE: &str = "report.html";
 /// # Errors
 /// There are none, or they cannot be read; the words name the file.
 pub fn read(folder: &Path) -> Result<Results, String> {
+    if !folder.is_dir() {
+        return Err(format!("{}: there is no such folder", folder.display()));
+    }
     let results = Results::open(folder)?;
     if results.comparisons.is_empty() {
         return Err(format!("{}: nothing was compared there yet", folder.join(FILE).display()));
@@ -94,6 +97,14 @@ mod tests {
             let foreign_text = text.replace("http://www.w3.org/2000/svg", "");
             assert!(!foreign_text.contains(foreign), "{foreign}");
         }
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_told_from_one_that_is_empty() {
+        let empty = tempfile::tempdir().unwrap();
+        let why = |folder: &Path| read(folder).err().unwrap();
+        assert!(why(empty.path()).ends_with("run.json: nothing was compared there yet"));
+        assert!(why(&empty.path().join("no")).ends_with("no: there is no such folder"));
     }
 
     #[test]

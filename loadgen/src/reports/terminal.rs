@@ -95,7 +95,10 @@ fn cpu(cpu: &Cpu, measured_s: f64) -> String {
 fn latencies(run: &Run) -> String {
     let told: Vec<_> = run.latencies.iter().filter(|latency| latency.count > 0).take(30).collect();
     if told.is_empty() {
-        return String::new();
+        // whatever was sent before or behind that has no latency
+        let any = run.checked.sends > 0 && !run.latencies.is_empty();
+        return if any { "  no latency: nothing that was meant while it was measured has arrived\n" } else { "" }
+            .into();
     }
     let names = PERCENTILES.iter().map(|(name, _)| *name).filter(|name| *name != "p99.99");
     let head: String = names.clone().map(|name| format!("{name:>10}")).collect();

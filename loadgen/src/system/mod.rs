@@ -70,12 +70,17 @@ pub trait System: Sync {
         false
     }
 
-    /// Whether it can do what this cast needs.
+    /// Whether it can do what this cast needs: groups, contacts. Otherwise it is not started for such a load.
     ///
     /// # Errors
     /// What it cannot do.
     fn suits(&self, _: &Cast) -> Result<(), &'static str> {
         Ok(())
+    }
+
+    /// Where it is looked for if nobody says where it runs.
+    fn usual_address(&self) -> Option<SocketAddr> {
+        None
     }
 
     /// The version that its program on this machine tells.
@@ -217,7 +222,8 @@ pub trait Dialect {
     /// A new connection: appends what a client says first.
     fn hello(&mut self, out: &mut Vec<u8>);
 
-    /// Appends a text.
+    /// Appends a text, all of it ASCII from `0` to `z`: letters, digits, and what stands between them, but no space, quote or
+    /// line end.
     fn send(&mut self, out: &mut Vec<u8>, to: To, text: &[u8]);
 
     /// Reads the first frame: how many bytes it took, and what it said; `None`: it is not whole yet. What has to be said back at once is appended.

@@ -8,6 +8,7 @@ pub mod signed_in;
 pub mod wire;
 
 use std::collections::HashMap;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -56,6 +57,9 @@ impl Ringdove {
     };
 }
 
+/// Members of a group, however it is configured.
+const LARGEST_GROUP: usize = 10_000;
+
 impl System for Ringdove {
     fn name(&self) -> &'static str {
         self.name
@@ -79,6 +83,15 @@ impl System for Ringdove {
 
     fn tells_presence(&self) -> bool {
         true
+    }
+
+    fn suits(&self, cast: &Cast) -> Result<(), &'static str> {
+        let largest = cast.groups.iter().map(ExactSizeIterator::len).max().unwrap_or(0);
+        if largest > LARGEST_GROUP { Err("its groups have 10,000 members at most") } else { Ok(()) }
+    }
+
+    fn usual_address(&self) -> Option<SocketAddr> {
+        Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 7400)))
     }
 
     fn version(&self, place: &Place) -> Result<String, String> {
