@@ -73,6 +73,14 @@ impl Archive {
         self.results.comparisons.extend_from_slice(added);
         self.results.save(&self.folder).map(drop)
     }
+
+    /// Writes the page of what was saved.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn write_page(&self) -> Result<(), String> {
+        reports::write_page(&self.folder, &self.results).map(drop)
+    }
 }
 
 #[cfg(test)]

@@ -79,7 +79,7 @@ impl Plan {
     }
 
     /// Makes all runs that the session's comparison at `place` lacks, also those that had counted once. Each is kept and told as soon as it is
-    /// over, and what `judge` makes of all of them is kept after each round. Returns how many runs were made.
+    /// over, and what `judge` makes of all of them, and the page, after each round. Returns how many runs were made.
     ///
     /// # Errors
     /// The results cannot be kept.
@@ -168,7 +168,8 @@ fn judge_and_save(
     judge: &dyn Fn(&Comparison) -> Vec<Verdict>,
 ) -> Result<(), String> {
     session.comparisons[place].verdicts = judge(&session.comparisons[place]);
-    session.save()
+    session.save()?;
+    session.write_page()
 }
 
 /// Goes on to a case of a round. Where that is gone back to, as one of its runs counts no more, the others of the case, or of the whole round if the
@@ -376,6 +377,23 @@ mod tests {
             run(&plan(&[ONE], 1, 1), &mut session, once);
         }
         assert_eq!(seen, [vec![1], vec![2], vec![2, 1], vec![2, 2]]);
+    }
+
+    /// Whoever ends a long comparison, or looks on, has the page of all rounds that are over.
+    #[test]
+    fn there_is_a_page_after_each_round() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut pages = Vec::new();
+        let mut tell = |_: &Run| {};
+        let mut session = session(Some(folder.path()), &mut tell);
+        let once: &mut Once<'_> = &mut |load, system, _| {
+            let page = std::fs::read_to_string(folder.path().join(crate::reports::PAGE));
+            pages.push(page.map_or(0, |page| page.len()));
+            (done(load, system, &[]), Vec::new())
+        };
+        run(&plan(&[ONE], 3, 1), &mut session, once);
+        assert_eq!(pages[..2], [0, 0]);
+        assert!(pages[2] > 0 && pages[3] == pages[2] && pages[4] > pages[2], "{pages:?}");
     }
 
     /// The settings of a system are in the report also if its last run did not start.

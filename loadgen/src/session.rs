@@ -90,4 +90,12 @@ impl<'a> Session<'a> {
     pub fn save(&mut self) -> Result<(), String> {
         self.archive.as_mut().map_or(Ok(()), |archive| archive.save(&self.comparisons))
     }
+
+    /// Makes the page of what was kept, for whoever looks on or ends loadgen.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn write_page(&self) -> Result<(), String> {
+        self.archive.as_ref().map_or(Ok(()), Archive::write_page)
+    }
 }
