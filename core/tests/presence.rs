@@ -141,6 +141,44 @@ fn new_contacts_see_each_other_at_once_and_blocked_ones_no_more() {
     assert_eq!(told(&become_(&mut bench, 2, people[2], Contact::None)), [(3, 2, State::Online, vec![0])]);
 }
 
+/// The story: who had come a moment before they became somebody's contact was told of at once, and once more when what had changed was told.
+#[test]
+fn new_contacts_are_told_of_once_however_near_that_is_to_a_change() {
+    let (mut bench, people) = friends();
+    become_(&mut bench, 2, people[2], Contact::Requested);
+    drop_connection(&mut bench, 2);
+    bench.pass(200);
+    // there again a moment ago, which ann is still to hear
+    resume(&mut bench, 2, 2);
+    let seen = become_(&mut bench, 3, people[1], Contact::Accepted);
+    assert_eq!(told(&seen), [(2, 3, State::Online, vec![0])]);
+    assert_eq!(told(&bench.pass(200)), [(1, 2, State::Online, vec![0]), (3, 2, State::Online, vec![0])]);
+    assert_eq!(told(&bench.pass(200)), []);
+}
+
+#[test]
+fn who_was_never_gone_is_told_to_a_new_contact_alone() {
+    let (mut bench, people) = friends();
+    become_(&mut bench, 2, people[2], Contact::Requested);
+    drop_connection(&mut bench, 2);
+    resume(&mut bench, 2, 2);
+    let seen = become_(&mut bench, 3, people[1], Contact::Accepted);
+    assert_eq!(told(&seen), [(2, 3, State::Online, vec![0]), (3, 2, State::Online, vec![0])]);
+    assert_eq!(told(&bench.pass(200)), [], "ann knows");
+}
+
+/// The story: who was gone at that moment, and back before that was told, was never told of.
+#[test]
+fn who_was_gone_for_a_moment_is_told_to_a_new_contact_too() {
+    let (mut bench, people) = friends();
+    become_(&mut bench, 2, people[2], Contact::Requested);
+    drop_connection(&mut bench, 2);
+    assert_eq!(told(&become_(&mut bench, 3, people[1], Contact::Accepted)), []);
+    resume(&mut bench, 2, 2);
+    assert!(told(&bench.pass(200)).contains(&(3, 2, State::Online, vec![0])));
+    // what bob missed he asks for
+}
+
 /// Why sessions began (1) and ended (-1), as the journal has it.
 fn reasons(bench: &Bench) -> Vec<(i64, Reason)> {
     let mut reasons = Vec::new();

@@ -39,7 +39,7 @@ struct Told {
 }
 
 impl Told {
-    /// Some know one thing, some another.
+    /// None of what anyone can know: whatever comes next is told.
     const UNCLEAR: Self = Self { state: u8::MAX, kinds: 0 };
 
     fn of(presence: &v1::Presence) -> Self {
@@ -109,7 +109,8 @@ impl Presence {
         self.told.get_mut(at).unwrap_or(&mut self.nobody)
     }
 
-    /// Tells one user of another one now: they have just become contacts, or one of them hid from the other, which looks as if they had left.
+    /// Tells one user of another one: they have just become contacts, or one of them hid from the other, which looks as if they had left. It is told
+    /// now, unless all contacts are about to be told news of that one: then the new one is told with them.
     pub(super) fn introduce(
         &mut self,
         state: &State,
@@ -119,13 +120,18 @@ impl Presence {
         hidden: Option<Time>,
     ) {
         let Some(account) = state.user(of) else { return };
-        let presence = state.presence(account);
-        if presence.state() == v1::State::Offline || sessions.of(to).is_empty() {
+        if sessions.of(to).is_empty() {
             return;
         }
-        // not all contacts know the same any more: all are told again when what is gathered is told
-        if let Some(id) = place(of).filter(|id| self.marked.contains(*id) || self.has_news()) {
+        let presence = state.presence(account);
+        let is_coming = place(of).filter(|id| self.marked.contains(*id) || self.has_news());
+        if let Some(id) = is_coming.filter(|id| hidden.is_none() && *self.told_of(*id) != Told::of(&presence)) {
+            // also if by then they are what the others had been told before
             *self.told_of(id) = Told::UNCLEAR;
+            return;
+        }
+        if presence.state() == v1::State::Offline {
+            return;
         }
         let gone = |at: Time| v1::Presence { last_seen: at.0, ..v1::Presence::default() };
         let presence = hidden.map_or(presence, gone);
