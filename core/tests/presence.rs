@@ -141,6 +141,35 @@ fn new_contacts_see_each_other_at_once_and_blocked_ones_no_more() {
     assert_eq!(told(&become_(&mut bench, 2, people[2], Contact::None)), [(3, 2, State::Online, vec![0])]);
 }
 
+/// Who asks which contacts are there sees what the others are told only later. The story: it was taken back before that, so that nobody was told
+/// anything, and whoever had seen it went on believing it.
+#[test]
+fn who_was_shown_what_is_taken_back_is_told_and_nobody_else() {
+    let (mut bench, people) = friends();
+    let lists_ann = |bench: &mut Bench| {
+        let get = Get { what: Some(What::Online(true)), ..Get::default() };
+        let AnswerBody::Found(found) = bench.ask(2, Command::Get(Box::new(get)), b"") else { panic!() };
+        found.take().expect("a list").profiles.iter().any(|one| one.user == people[0].0)
+    };
+    drop_connection(&mut bench, 1);
+    assert!(!lists_ann(&mut bench));
+    resume(&mut bench, 1, 1);
+    assert_eq!(told(&bench.pass(200)), [(2, 1, State::Online, vec![0])]);
+
+    drop_connection(&mut bench, 1);
+    bench.pass(200);
+    resume(&mut bench, 1, 1);
+    assert!(lists_ann(&mut bench) && lists_ann(&mut bench));
+    drop_connection(&mut bench, 1);
+    assert_eq!(told(&bench.pass(200)), [(2, 1, State::Offline, vec![])]);
+
+    // what is not taken back all are told, once
+    resume(&mut bench, 1, 1);
+    assert!(lists_ann(&mut bench));
+    assert_eq!(told(&bench.pass(200)), [(2, 1, State::Online, vec![0]), (3, 1, State::Online, vec![0])]);
+    assert_eq!(told(&bench.pass(200)), []);
+}
+
 /// The story: who had come a moment before they became somebody's contact was told of at once, and once more when what had changed was told.
 #[test]
 fn new_contacts_are_told_of_once_however_near_that_is_to_a_change() {

@@ -22,6 +22,7 @@ impl Desk {
     pub(super) fn list(&mut self, slot: &InboundSlot, asker: Asker, get: &Get) -> Result<(), Refusal> {
         let mut found = self.state.list(asker, get, self.limits.page)?;
         found.version = self.state.head(asker.user).0;
+        self.presence.shown(&self.state, asker.user);
         self.answer(slot, AnswerBody::Found(Parcel::of(found)));
         Ok(())
     }

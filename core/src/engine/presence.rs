@@ -1,6 +1,6 @@
 //! Telling contacts who is online: what changed is gathered for a while, and only what is different then is told.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use prost::Message;
 use roaring::RoaringBitmap;
@@ -18,6 +18,8 @@ use crate::wire::v1::{self, ServerFrame, Signal, server_frame::Body, signal};
 const GATHERED_MS: u64 = 100;
 /// One turn tells of so many users at most, and then sees to commands again.
 const AT_ONCE: usize = 64;
+/// Of so many at most it is known who has seen news before they were told; if there are more, all contacts are told.
+const OWED: u64 = 1 << 16;
 
 /// What contacts were told last, and of whom there may be news. No part of the state: after a restart nobody was told anything.
 #[derive(Debug, Default)]
@@ -27,7 +29,12 @@ pub(super) struct Presence {
     gathering: VecDeque<u32>,
     marked: RoaringBitmap,
     begun: Time,
+    /// Are about to be told of.
     telling: VecDeque<u32>,
+    being_told: RoaringBitmap,
+    /// Of whom there may be news, and who has seen them already: if they are taken back before anyone is told, these still have to hear of it.
+    owed: BTreeMap<u32, RoaringBitmap>,
+    owed_to: u64,
     nobody: Told,
 }
 
@@ -75,6 +82,7 @@ impl Presence {
         // a clock that was set back must not hold anyone up
         if now.0.abs_diff(self.begun.0) >= GATHERED_MS && self.telling.is_empty() {
             std::mem::swap(&mut self.telling, &mut self.gathering);
+            std::mem::swap(&mut self.being_told, &mut self.marked);
             self.marked.clear();
         }
     }
@@ -86,18 +94,24 @@ impl Presence {
                 return count;
             }
             let Some(id) = self.telling.pop_front() else { return count };
+            self.being_told.remove(id);
             self.tell_of(state, sessions, publisher, id);
         }
         AT_ONCE
     }
 
     fn tell_of(&mut self, state: &State, sessions: &Sessions, publisher: &mut Publisher, id: u32) {
+        let owed = self.owed.remove(&id).unwrap_or_default();
+        self.owed_to -= owed.len();
         let user = UserId::nth(id.into());
         let Some(account) = state.user(user) else { return };
         let presence = state.presence(account);
         let now = Told::of(&presence);
         if std::mem::replace(self.told_of(id), now) != now {
             publisher.signal(sessions, &frame(user, presence), friends_online(state, account));
+        } else if !owed.is_empty() {
+            let owed = friends_online(state, account).filter(|to| place(*to).is_some_and(|to| owed.contains(to)));
+            publisher.signal(sessions, &frame(user, presence), owed);
         }
     }
 
@@ -107,6 +121,38 @@ impl Presence {
             self.told.push(Told::default());
         }
         self.told.get_mut(at).unwrap_or(&mut self.nobody)
+    }
+
+    /// A user asks which of their contacts are there, and sees what the others may not have been told yet.
+    pub(super) fn shown(&mut self, state: &State, to: UserId) {
+        if self.marked.is_empty() && self.being_told.is_empty() {
+            return;
+        }
+        let (Some(account), Some(to)) = (state.user(to), place(to)) else { return };
+        for of in account.contacts.accepted() {
+            if let Some(contact) = state.user(UserId::nth(of.into())).filter(|_| self.is_coming(of)) {
+                self.owe(of, &state.presence(contact), to);
+            }
+        }
+    }
+
+    /// Whether there may be news of a user, which are told soon.
+    fn is_coming(&self, id: u32) -> bool {
+        self.marked.contains(id) || self.being_told.contains(id)
+    }
+
+    /// Sees to it that somebody is told of a user, who is as they are seen now, with what is told next. Returns whether that has to be: all others
+    /// were told something else.
+    fn owe(&mut self, of: u32, seen: &v1::Presence, to: u32) -> bool {
+        if *self.told_of(of) == Told::of(seen) {
+            return false;
+        }
+        if self.owed_to >= OWED {
+            *self.told_of(of) = Told::UNCLEAR;
+            return true;
+        }
+        self.owed_to += u64::from(self.owed.entry(of).or_default().insert(to));
+        true
     }
 
     /// Tells one user of another one: they have just become contacts, or one of them hid from the other, which looks as if they had left. It is told
@@ -124,10 +170,8 @@ impl Presence {
             return;
         }
         let presence = state.presence(account);
-        let is_coming = place(of).filter(|id| self.marked.contains(*id) || self.has_news());
-        if let Some(id) = is_coming.filter(|id| hidden.is_none() && *self.told_of(*id) != Told::of(&presence)) {
-            // also if by then they are what the others had been told before
-            *self.told_of(id) = Told::UNCLEAR;
+        let coming = place(of).filter(|of| hidden.is_none() && self.is_coming(*of));
+        if coming.zip(place(to)).is_some_and(|(of, to)| self.owe(of, &presence, to)) {
             return;
         }
         if presence.state() == v1::State::Offline {
