@@ -13,7 +13,7 @@ use crate::distance::Partner;
 use crate::latency::Named;
 use crate::measure::OnTime;
 use crate::onlooker::Onlooker;
-use crate::process;
+use crate::process::{self, Family};
 use crate::reports::count;
 use crate::results::{Checked, Distance, During};
 use crate::system::{Book, Heard, Target};
@@ -202,7 +202,7 @@ impl Fleet {
         &mut self,
         workload: &mut dyn Workload,
         timing: Timing,
-        server: Option<u32>,
+        server: Option<&Family>,
         title: &str,
         onlooker: &mut dyn Onlooker,
     ) -> Result<Measured, String> {
@@ -219,7 +219,7 @@ impl Fleet {
         sight: Option<Sight<'_>>,
         workload: &mut dyn Workload,
         timing: Timing,
-        server: Option<u32>,
+        server: Option<&Family>,
         title: &str,
         onlooker: &mut dyn Onlooker,
     ) -> Result<Measured, String> {
@@ -267,7 +267,7 @@ impl Fleet {
         })
     }
 
-    fn mark(&self, workload: &dyn Workload, server: Option<u32>) -> Result<Mark, String> {
+    fn mark(&self, workload: &dyn Workload, server: Option<&Family>) -> Result<Mark, String> {
         Ok(Mark {
             at_ns: self.clock.now_ns(),
             time: SystemTime::now(),
@@ -349,6 +349,9 @@ impl Fleet {
         for event in &events {
             let Token(who) = event.token();
             self.read(who, workload)?;
+            if event.is_read_closed() {
+                self.unread.push(who);
+            }
         }
         self.first = Some((poll, events));
         Ok(())

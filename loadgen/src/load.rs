@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::fleet::{Fleet, Measured, Timing};
 use crate::latency::Named;
 use crate::onlooker::Onlooker;
-use crate::process;
+use crate::process::{self, Family};
 use crate::results::Case;
 use crate::system::{Cast, Keeps, System, Target};
 use crate::workload::{
@@ -264,7 +264,7 @@ impl Load {
                 if weighs {
                     thread::sleep(SETTLE);
                 }
-                let own = target.pid.map(process::memory).transpose()?.unwrap_or_default();
+                let own = target.pid.map(|pid| Family::of(pid).memory()).transpose()?.unwrap_or_default();
                 Ok((own.anonymous, process::kernel_memory()?))
             };
             let before = weigh()?;
@@ -277,7 +277,8 @@ impl Load {
             };
         }
         onlooker.gathered()?;
-        let measured = fleet.run(&mut *workload, timing, target.pid, &self.case().workload, onlooker)?;
+        let server = target.pid.map(Family::of);
+        let measured = fleet.run(&mut *workload, timing, server.as_ref(), &self.case().workload, onlooker)?;
         let mut figures = workload.figures();
         if measured.syncs > 0 {
             figures.push(("syncs", measured.syncs as f64));

@@ -92,7 +92,7 @@ fn main() -> ExitCode {
 /// Puts a load on a server that runs already, or on one that is started for it.
 fn run(run: &Run, load: &Load) -> Result<(), String> {
     let nearness = Nearness::of(run.place.place().cores);
-    run_on(run, nearness, |target, timing| {
+    run_on(run, load, nearness, |target, timing| {
         // whoever starts a server knows its level
         let asks = load.case().workload == DURABLE && !run.start;
         let mut level = asks.then(|| Level::of(run.system, target));
@@ -106,7 +106,7 @@ fn run(run: &Run, load: &Load) -> Result<(), String> {
 fn soak(options: &SoakOptions) -> Result<(), String> {
     let (run, load) = (&options.run, options.load());
     signals::end_only_the_run().map_err(|error| format!("signals: {error}"))?;
-    run_on(run, Nearness::unknown(), |target, timing| {
+    run_on(run, &load, Nearness::unknown(), |target, timing| {
         // what is seen at the begin and the end of some hours says nothing about them
         let timing = Timing { server_core: None, ..timing };
         let times = (options.every, timing.duration);
@@ -119,21 +119,30 @@ fn soak(options: &SoakOptions) -> Result<(), String> {
 }
 
 /// Does something with a server that runs already, or with one that is started for it, and says what it came to.
-fn run_on(run: &Run, nearness: Nearness, measure: impl FnOnce(&Target, Timing) -> Done) -> Result<(), String> {
+fn run_on(
+    run: &Run,
+    load: &Load,
+    nearness: Nearness,
+    measure: impl FnOnce(&Target, Timing) -> Done,
+) -> Result<(), String> {
+    load.suits(run.system)?;
     if let Some(core) = run.core {
         process::pin(core)?;
     }
     // whether it can be written is found out before a run that may take hours
     let mut json = run.json.as_deref().map(JsonFile::create).transpose()?;
     let done = if run.start { started(run, nearness, measure)? } else { measure(&target(run)?, run.timing()) };
+    let why = done.run.void.join("; ");
+    let has_figures = done.run.measured_s > 0.0 || why.is_empty();
+    if has_figures {
+        say(&reports::table(&done.run));
+    }
     if let Some(json) = &mut json {
         json.write(&done.run)?;
     }
-    let why = done.run.void.join("; ");
-    if done.run.measured_s == 0.0 && !why.is_empty() {
+    if !has_figures {
         return Err(why);
     }
-    say(&reports::table(&done.run));
     if why.is_empty() { Ok(()) } else { Err(format!("this run counts for nothing: {why}")) }
 }
 
@@ -262,13 +271,20 @@ struct JsonFile<'a> {
 
 impl<'a> JsonFile<'a> {
     fn create(path: &'a Path) -> Result<Self, String> {
-        let file = File::create(path).map_err(|error| format!("--json {}: {error}", path.display()))?;
+        // what stands there stays until there is something to write
+        let file = File::options()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .map_err(|error| format!("--json {}: {error}", path.display()))?;
         Ok(Self { path, file })
     }
 
     fn write(&mut self, run: &results::Run) -> Result<(), String> {
         let text = serde_json::to_string_pretty(run).map_err(|error| error.to_string())?;
-        let written = self.file.write_all(text.as_bytes()).and_then(|()| self.file.write_all(b"\n"));
+        let emptied = self.file.set_len(0);
+        let written = emptied.and_then(|()| self.file.write_all((text + "\n").as_bytes()));
         written.map_err(|error| format!("{}: {error}", self.path.display()))
     }
 }

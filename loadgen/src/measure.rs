@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use clap::ValueEnum;
-use indicatif::HumanCount;
+use indicatif::HumanFloatCount;
 
 use crate::fleet::{Measured, Timing};
 use crate::latency::Named;
@@ -178,7 +178,7 @@ fn faults(load: &Load, measured: &Measured, latencies: &[Named], on_time: OnTime
     if let Some(rate) = load.offered() {
         let (meant, sent) = (rate * seconds, measured.sent as f64);
         if sent < meant * ON_TIME && meant - sent > UNDER_WAY {
-            let (sent, meant) = (HumanCount((sent / seconds) as u64), HumanCount(rate as u64));
+            let (sent, meant) = (HumanFloatCount((sent / seconds * 10.0).round() / 10.0), HumanFloatCount(rate));
             faults.push(format!("late: the load sent {sent}/s of {meant} meant, less than {} %", ON_TIME * 100.0));
         }
         let (name, quantile) = on_time.quantile();

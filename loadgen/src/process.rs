@@ -9,50 +9,97 @@ use std::time::Duration;
 
 use procfs::net::{TcpNetEntry, TcpState};
 use procfs::process::{FDTarget, Process, Stat, all_processes};
-use procfs::{Current, CurrentSI, ProcResult};
+use procfs::{Current, CurrentSI, ProcError, ProcResult};
 use rustix::param::{clock_ticks_per_second, page_size};
 use rustix::process::Pid;
 
-/// A process, and those that it has started, and so on: a server may be started by a script, or work in several processes.
-fn family(pid: u32) -> Vec<u32> {
-    let mut all = vec![pid];
-    let mut next = 0;
-    while let Some(pid) = all.get(next) {
-        next += 1;
-        // one that has ended has nobody
-        let Ok(tasks) = process(*pid).and_then(|process| process.tasks()) else { continue };
-        for child in tasks.flatten().filter_map(|task| task.children().ok()).flatten() {
-            if !all.contains(&child) {
-                all.push(child);
+/// A server: a process, and those that it had started when this was made, and they in turn. It may be started by a script, or work in several
+/// processes.
+#[derive(Clone, Debug)]
+pub struct Family(Vec<u32>);
+
+impl Family {
+    /// That of this process, in some milliseconds.
+    pub fn of(pid: u32) -> Self {
+        let all: Vec<Stat> =
+            all_processes().into_iter().flatten().flatten().filter_map(|one| one.stat().ok()).collect();
+        let mut family = vec![pid];
+        let mut next = 0;
+        while let Some(parent) = family.get(next).copied() {
+            next += 1;
+            let children = all.iter().filter(|stat| u32::try_from(stat.ppid) == Ok(parent));
+            let children: Vec<_> = children.filter_map(|stat| u32::try_from(stat.pid).ok()).collect();
+            family.extend(children);
+        }
+        Self(family)
+    }
+
+    /// User and system time so far, with that of children that have ended.
+    ///
+    /// # Errors
+    /// The first process has ended, or is none of ours to look at.
+    pub fn cpu(&self) -> Result<Duration, String> {
+        let spent = self.all(|process| process.stat().map(|stat| spent_with_ended(&stat)))?;
+        Ok(in_ticks(spent.into_iter().sum()))
+    }
+
+    /// Memory. What several of them share counts for each.
+    ///
+    /// # Errors
+    /// The first process has ended.
+    pub fn memory(&self) -> Result<Memory, String> {
+        let mut sum = Memory::default();
+        for status in self.all(Process::status)? {
+            // one that has ended and was not waited for has none
+            let bytes = |kib: Option<u64>| kib.unwrap_or(0) << 10;
+            sum.rss += bytes(status.vmrss);
+            sum.anonymous += bytes(status.rssanon);
+        }
+        if sum.rss == 0 { Err(format!("process {} has ended", self.0[0])) } else { Ok(sum) }
+    }
+
+    /// What each of them says; of those behind the first one, who may have ended.
+    fn all<T>(&self, ask: impl Fn(&Process) -> ProcResult<T>) -> Result<Vec<T>, String> {
+        let ask = |pid: u32| process(pid).and_then(|process| ask(&process));
+        let (first, rest) = (self.0[0], &self.0[1..]);
+        let first = ask(first).map_err(|error| format!("process {first}: {error}"))?;
+        Ok(std::iter::once(first).chain(rest.iter().filter_map(|pid| ask(*pid).ok())).collect())
+    }
+
+    /// Whether one of them listens at a TCP port; `None`: this system does not tell.
+    pub fn listens(&self, address: SocketAddr) -> Option<bool> {
+        let tables = [procfs::net::tcp(), procfs::net::tcp6()].into_iter().flatten().flatten();
+        let is_it =
+            |entry: &TcpNetEntry| entry.state == TcpState::Listen && entry.local_address.port() == address.port();
+        let sockets: HashSet<u64> = tables.filter(is_it).map(|entry| entry.inode).collect();
+        let mut told = !sockets.is_empty();
+        for pid in &self.0 {
+            let Ok(files) = process(*pid).and_then(|process| process.fd()) else {
+                told = false;
+                continue;
+            };
+            for file in files {
+                match file {
+                    Ok(file) if matches!(file.target, FDTarget::Socket(inode) if sockets.contains(&inode)) => {
+                        return Some(true);
+                    }
+                    Ok(_) | Err(ProcError::NotFound(_)) => {}
+                    // somebody else's files: of a server that has given up root, to a loadgen that may not look
+                    Err(_) => told = false,
+                }
             }
         }
+        told.then_some(false)
     }
-    all
 }
 
 fn process(pid: u32) -> ProcResult<Process> {
     Process::new(i32::try_from(pid).unwrap_or(i32::MAX))
 }
 
-/// In words: what cannot be found out about a process.
-fn words(pid: u32) -> impl Fn(procfs::ProcError) -> String {
-    move |error| format!("process {pid}: {error}")
-}
-
-/// User and system time so far of a process and those that it has started.
-///
-/// # Errors
-/// It has ended, or is none of ours to look at.
-pub fn cpu(pid: u32) -> Result<Duration, String> {
-    let own = process(pid).and_then(|process| process.stat()).map_err(words(pid))?;
-    // behind the first one; those that have ended are in the sums of whoever waited for them
-    let others = family(pid).into_iter().skip(1).filter_map(|pid| process(pid).ok()?.stat().ok());
-    Ok(in_ticks(others.map(|stat| spent_with_ended(&stat)).sum::<u64>() + spent_with_ended(&own)))
-}
-
 /// User and system time of this process so far, without that of the servers that it has started.
 fn own_cpu() -> Result<Duration, String> {
-    let stat = Process::myself().and_then(|process| process.stat()).map_err(words(std::process::id()))?;
+    let stat = Process::myself().and_then(|process| process.stat()).map_err(|error| error.to_string())?;
     Ok(in_ticks(stat.utime + stat.stime))
 }
 
@@ -87,13 +134,14 @@ impl Clocks {
     ///
     /// # Errors
     /// The server has ended.
-    pub fn read(server: Option<u32>) -> Result<Self, String> {
-        Ok(Self { server: server.map(cpu).transpose()?, own: own_cpu()? })
+    pub fn read(server: Option<&Family>) -> Result<Self, String> {
+        Ok(Self { server: server.map(Family::cpu).transpose()?, own: own_cpu()? })
     }
 
     /// What was spent since then.
     pub fn since(&self, begin: Self) -> Spent {
-        let server = self.server.zip(begin.server).map(|(to, from)| to.saturating_sub(from));
+        // less than before: one of its processes is gone, and nobody has taken over its time
+        let server = self.server.zip(begin.server).and_then(|(to, from)| to.checked_sub(from));
         Spent { server, own: self.own.saturating_sub(begin.own) }
     }
 }
@@ -116,10 +164,9 @@ impl OtherClocks {
     ///
     /// # Errors
     /// This system does not tell.
-    pub fn read(server: Option<u32>) -> Result<Self, String> {
-        let words = |error: procfs::ProcError| error.to_string();
+    pub fn read(server: Option<&Family>) -> Result<Self, String> {
+        let words = |error: ProcError| error.to_string();
         let stolen = procfs::KernelStats::current().map_err(words)?.total.steal;
-        let server = server.map(family).unwrap_or_default();
         let mut this = Self { others: in_ticks(stolen.unwrap_or(0)), kernel: Duration::ZERO };
         for process in all_processes().map_err(words)?.flatten() {
             // one that has just ended is in the sums of its parent
@@ -127,7 +174,7 @@ impl OtherClocks {
             let Ok(pid) = u32::try_from(stat.pid) else { continue };
             if pid == KTHREADD || stat.ppid == KTHREADD as i32 {
                 this.kernel += in_ticks(stat.utime + stat.stime);
-            } else if pid != std::process::id() && !server.contains(&pid) {
+            } else if pid != std::process::id() && !server.is_some_and(|server| server.0.contains(&pid)) {
                 this.others += in_ticks(spent_with_ended(&stat));
             }
         }
@@ -149,23 +196,6 @@ pub struct Memory {
     pub anonymous: u64,
 }
 
-/// Memory of a process and those that it has started. What several of them share counts for each.
-///
-/// # Errors
-/// It has ended.
-pub fn memory(pid: u32) -> Result<Memory, String> {
-    let own = own_memory(pid)?;
-    let others = family(pid).into_iter().skip(1).filter_map(|pid| own_memory(pid).ok());
-    Ok(others.fold(own, |sum, one| Memory { rss: sum.rss + one.rss, anonymous: sum.anonymous + one.anonymous }))
-}
-
-fn own_memory(pid: u32) -> Result<Memory, String> {
-    let status = process(pid).and_then(|process| process.status()).map_err(words(pid))?;
-    let ended = || format!("process {pid} has ended");
-    let bytes = |kib: Option<u64>| kib.map(|kib| kib << 10).ok_or_else(ended);
-    Ok(Memory { rss: bytes(status.vmrss)?, anonymous: bytes(status.rssanon)? })
-}
-
 /// What the kernel holds for sockets on the whole machine, in bytes: its own structures (slab), and what stands in TCP's buffers.
 ///
 /// # Errors
@@ -184,27 +214,6 @@ pub fn works(group: Pid) -> bool {
     let group = group.as_raw_nonzero().get();
     let is_one = |stat: Stat| stat.pgrp == group && !matches!(stat.state, 'Z' | 'X');
     all_processes().is_ok_and(|mut all| all.any(|process| process.and_then(|process| process.stat()).is_ok_and(is_one)))
-}
-
-/// Whether a process, or one that it has started, listens at a TCP port; `None`: this system does not tell.
-pub fn listens(pid: u32, address: SocketAddr) -> Option<bool> {
-    let tables = [procfs::net::tcp(), procfs::net::tcp6()].into_iter().flatten().flatten();
-    let is_it = |entry: &TcpNetEntry| entry.state == TcpState::Listen && entry.local_address.port() == address.port();
-    let sockets: HashSet<u64> = tables.filter(is_it).map(|entry| entry.inode).collect();
-    let mut told = !sockets.is_empty();
-    for pid in family(pid) {
-        match process(pid).and_then(|process| process.fd()) {
-            Ok(mut files) => {
-                let is_one = |target| matches!(target, FDTarget::Socket(inode) if sockets.contains(&inode));
-                if files.any(|file| file.is_ok_and(|file| is_one(file.target))) {
-                    return Some(true);
-                }
-            }
-            // somebody else's files: a server that has given up root, and loadgen has none
-            Err(_) => told = false,
-        }
-    }
-    told.then_some(false)
 }
 
 /// The process that listens on a Unix socket, if one does.
@@ -240,12 +249,12 @@ mod tests {
     use std::os::unix::process::CommandExt;
 
     use super::*;
+    use crate::ward::alone;
 
     #[test]
     fn this_process_has_used_something() {
-        let pid = std::process::id();
         let before = OtherClocks::read(None).unwrap();
-        let memory = memory(pid).unwrap();
+        let memory = Family(vec![std::process::id()]).memory().unwrap();
         assert!(memory.anonymous > 10_000 && memory.rss >= memory.anonymous);
         assert!(kernel_memory().unwrap() > 10_000);
         let (others, kernel) = OtherClocks::read(None).unwrap().since(before);
@@ -254,33 +263,48 @@ mod tests {
 
     #[test]
     fn a_server_is_all_that_it_has_started() {
+        // what it has spent is no longer others' once it was waited for
+        let _alone = alone();
         let text = "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done; sleep 600 & sleep 600";
         let mut script = std::process::Command::new("sh").args(["-c", text]).process_group(0).spawn().unwrap();
-        while family(script.id()).len() < 3 {
-            std::thread::yield_now();
-        }
-        let alone = own_memory(script.id()).unwrap();
-        let all = memory(script.id()).unwrap();
-        assert!(all.rss > alone.rss && all.anonymous > alone.anonymous);
-        // of this process, which has started it
-        assert!(cpu(std::process::id()).unwrap() >= own_cpu().unwrap() + Duration::from_millis(50));
         let group = Pid::from_child(&script);
+        let begin = std::time::Instant::now();
+        let family = loop {
+            let family = Family::of(script.id());
+            if family.0.len() == 3 {
+                break family;
+            }
+            assert!(begin.elapsed() < Duration::from_secs(60), "{family:?}");
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        let alone = Family(vec![script.id()]);
+        let (one, all) = (alone.memory().unwrap(), family.memory().unwrap());
+        assert!(all.rss > one.rss && all.anonymous > one.anonymous);
+        let own = own_cpu().unwrap();
+        assert!(Family::of(std::process::id()).cpu().unwrap() >= own + Duration::from_millis(50), "the script's too");
         assert!(works(group));
         rustix::process::kill_process_group(group, rustix::process::Signal::KILL).unwrap();
         script.wait().unwrap();
         while works(group) {
-            std::thread::yield_now();
+            std::thread::sleep(Duration::from_millis(5));
         }
-        assert!(memory(script.id()).is_err() && cpu(script.id()).is_err());
+        assert!(family.memory().is_err() && family.cpu().is_err());
+    }
+
+    #[test]
+    fn a_server_of_which_a_process_is_gone_has_no_known_cpu_time() {
+        let at = |server: u64| Clocks { server: Some(Duration::from_secs(server)), own: Duration::ZERO };
+        assert_eq!(at(3).since(at(2)).server, Some(Duration::from_secs(1)));
+        assert_eq!(at(1).since(at(2)).server, None);
     }
 
     #[test]
     fn it_is_seen_who_listens() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        assert_eq!(listens(std::process::id(), address), Some(true));
+        assert_eq!(Family(vec![std::process::id()]).listens(address), Some(true));
         let mut other = std::process::Command::new("sleep").arg("600").spawn().unwrap();
-        assert_eq!(listens(other.id(), address), Some(false));
+        assert_eq!(Family::of(other.id()).listens(address), Some(false));
         other.kill().unwrap();
         other.wait().unwrap();
     }
@@ -288,11 +312,13 @@ mod tests {
     /// Whatever another process spends is seen, whether it has ended meanwhile or not.
     #[test]
     fn others_are_seen() {
+        let _alone = alone();
         let before = OtherClocks::read(None).unwrap();
         let busy = "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done";
         assert!(std::process::Command::new("sh").args(["-c", busy]).status().unwrap().success());
-        let mut going = std::process::Command::new("sh").args(["-c", &format!("{busy}; sleep 60")]).spawn().unwrap();
-        while cpu(going.id()).unwrap() < Duration::from_millis(50) {
+        let mut going =
+            std::process::Command::new("sh").args(["-c", &format!("{busy}; exec sleep 60")]).spawn().unwrap();
+        while Family::of(going.id()).cpu().unwrap() < Duration::from_millis(50) {
             std::thread::yield_now();
         }
         let (others, _) = OtherClocks::read(None).unwrap().since(before);

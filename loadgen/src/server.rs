@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::broker::Broker;
-use crate::process;
+use crate::process::{self, Family};
 pub use crate::said::version;
 use crate::said::{self, LINES};
 use crate::system::Target;
@@ -180,9 +180,9 @@ impl Start {
 
     /// A server whose own process, or one that it has started, listens there: else somebody else's CPU time and memory would be told as its own.
     fn running(self, pid: u32, address: SocketAddr, admin: Option<PathBuf>) -> Result<Server, String> {
-        if process::listens(pid, address) == Some(false) {
+        if self.ward.has_ended() || Family::of(pid).listens(address) == Some(false) {
             let why = format!(
-                "another process than the one that was started listens at {address}: it has to stay in the foreground"
+                "another process than the one that was started listens at {address}. It has to stay in the foreground: what is in the background now was not ended"
             );
             return Err(failed(&why, &[]));
         }
@@ -304,9 +304,12 @@ mod tests {
         let address = somebody.local_addr().unwrap();
         let why = script(folder.path(), "exec sleep 600").until_it_listens(CORES, address).err().unwrap();
         assert!(why.contains("another process than the one that was started listens at 127.0.0.1:"), "{why}");
+        // one that has ended is not asked what it has open, and may not be
+        let why = script(folder.path(), "exit 0").until_it_listens(CORES, address).err().unwrap();
+        assert!(why.contains("another process") || why.contains(said::ENDED), "{why}");
         let text = format!("echo it listens on {address} always; exec sleep 600");
         let why = script(folder.path(), &text).until_it_says_where(CORES, None).err().unwrap();
-        assert!(why.contains("it has to stay in the foreground"), "{why}");
+        assert!(why.contains("It has to stay in the foreground"), "{why}");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 

@@ -59,14 +59,16 @@ fn begin() -> io::Result<()> {
     let mut signals = Signals::new(ends())?;
     std::thread::Builder::new().name("signals".into()).spawn(move || {
         for signal in signals.forever() {
+            let name = signal_hook::low_level::signal_name(signal).unwrap_or("a signal");
+            // standard error may be closed, which is no reason to leave servers behind
+            let tell = |what: &str| writeln!(io::stderr(), "loadgen: {name} {what}");
             if [SIGINT, SIGTERM].contains(&signal) && SPARING.swap(false, Ordering::Relaxed) {
                 SPARED.store(true, Ordering::Relaxed);
+                let _ = tell("ends the run, of which is told in a moment; another one ends loadgen");
                 continue;
             }
             ENDING.store(true, Ordering::Relaxed);
-            let name = signal_hook::low_level::signal_name(signal).unwrap_or("a signal");
-            // standard error may be closed, which is no reason to leave servers behind
-            let _ = writeln!(io::stderr(), "loadgen: ended by {name}");
+            let _ = tell("ends loadgen");
             ward::end_all(|| std::process::exit(128 + signal));
         }
     })?;

@@ -7,7 +7,7 @@ use indicatif::{HumanBytes, HumanCount};
 use crate::fleet::Measured;
 use crate::load::Load;
 use crate::onlooker::Onlooker;
-use crate::process;
+use crate::process::Family;
 use crate::reports;
 use crate::results::Checked;
 use crate::server::Place;
@@ -34,6 +34,8 @@ pub struct Soak<'a> {
     rate: f64,
     people: u64,
     groups: u64,
+    /// Known when everyone has come.
+    server: Option<Family>,
     /// Before anyone came, and when everyone had.
     before: Counted,
     gathered: Counted,
@@ -69,6 +71,7 @@ impl<'a> Soak<'a> {
             rate: load.offered().unwrap_or_default(),
             people: cast.people as u64,
             groups: cast.groups.len() as u64,
+            server: None,
             before,
             gathered: Counted::new(),
             last: (Duration::ZERO, Duration::ZERO),
@@ -104,6 +107,7 @@ impl Onlooker for Soak<'_> {
             ("sessions begun", people + groups),
             ("sessions ended", groups),
         ];
+        self.server = self.target.pid.map(Family::of);
         let (now, different) = self.settled(&self.before, &meant)?;
         self.gathered = now;
         if different.is_empty() { Ok(()) } else { Err(different.join("; ")) }
@@ -133,8 +137,8 @@ impl Onlooker for Soak<'_> {
                 line += &format!(" p99 {:.0} us", last.histogram.value_at_quantile(0.99) as f64 / 1_000.0);
             }
         }
-        if let Some(pid) = self.target.pid {
-            let (cpu, memory) = (process::cpu(pid)?, process::memory(pid)?);
+        if let Some(server) = &self.server {
+            let (cpu, memory) = (server.cpu()?, server.memory()?);
             let share = (cpu.saturating_sub(self.last.1)).as_secs_f64() / (at - self.last.0).as_secs_f64();
             line += &format!(" rss {}", HumanBytes(memory.rss));
             // what was spent before the first line is not of this run
@@ -152,7 +156,7 @@ impl Onlooker for Soak<'_> {
     }
 
     fn ended(&mut self, measured: &Measured, figures: &mut Vec<(&'static str, f64)>) -> Result<Vec<String>, String> {
-        if signals::run_is_ended() {
+        if signals::run_is_ended() && measured.duration < self.duration {
             let lasted = humantime::format_duration(Duration::from_secs(measured.duration.as_secs()));
             say(&format!("ended by a signal after {lasted}"));
         }

@@ -15,6 +15,8 @@ use crate::{process, signals};
 
 /// How often it is looked whether a server has ended.
 const GLANCE: Duration = Duration::from_millis(10);
+/// What the kernel may take to clear away processes that were killed.
+const DYING: Duration = Duration::from_secs(10);
 
 /// All wards. Whoever ends loadgen keeps it locked to the end, so that no server is started behind it.
 static KEPT: Mutex<Vec<Kept>> = Mutex::new(Vec::new());
@@ -109,8 +111,13 @@ impl Drop for Ward {
 impl Kept {
     fn end(&mut self) {
         if let Some(child) = &mut self.child {
-            // it is waited for only now: until then the number is its own, and its group's
-            let _ = kill_process_group(Pid::from_child(child), Signal::KILL);
+            // it is waited for only behind them: until then the number is its own, and its group's
+            let group = Pid::from_child(child);
+            let _ = kill_process_group(group, Signal::KILL);
+            let begin = Instant::now();
+            while process::works(group) && begin.elapsed() < DYING {
+                std::thread::sleep(GLANCE);
+            }
             let _ = child.wait();
         }
         let _ = std::fs::remove_dir_all(&self.folder);

@@ -7,7 +7,7 @@ use indicatif::ProgressBar;
 use super::{Fleet, INTERVALS, Mark, PATIENCE, SHORTEST, Timing, cut_all};
 use crate::nearness;
 use crate::onlooker::Onlooker;
-use crate::process;
+use crate::process::{self, Family};
 use crate::results::Distance;
 use crate::watch::Watch;
 use crate::workload::Workload;
@@ -45,7 +45,7 @@ enum Stage {
 /// A run on its way.
 pub struct Stages<'a> {
     timing: Timing,
-    server: Option<u32>,
+    server: Option<&'a Family>,
     /// `None`: nobody has to know.
     sight: Option<Sight<'a>>,
     onlooker: &'a mut dyn Onlooker,
@@ -71,7 +71,7 @@ impl<'a> Stages<'a> {
     /// Of a load that has just begun, its clock at 0.
     pub fn new(
         timing: Timing,
-        server: Option<u32>,
+        server: Option<&'a Family>,
         sight: Option<Sight<'a>>,
         onlooker: &'a mut dyn Onlooker,
         bar: ProgressBar,
@@ -101,6 +101,9 @@ impl<'a> Stages<'a> {
     pub fn go_on(&mut self, fleet: &mut Fleet, workload: &mut dyn Workload) -> Result<bool, String> {
         let now_ns = fleet.now_ns;
         match self.stage {
+            Stage::Warming(_) | Stage::Resuming(_) if self.onlooker.has_enough() => {
+                return Err("it was ended before anything was measured".into());
+            }
             Stage::Warming(until_ns) if now_ns >= until_ns => self.look_before(fleet),
             Stage::Resuming(until_ns) if now_ns >= until_ns => {
                 let from = fleet.mark(workload, self.server)?;
@@ -153,7 +156,7 @@ impl<'a> Stages<'a> {
             let to = fleet.mark(workload, self.server)?;
             let questions = self.onlooker.questions();
             self.stage = Stage::Aftermath(to.at_ns + aftermath_ns(self.sight.is_some() || questions > 0), questions);
-            self.to = Some((to, self.server.map(process::memory).transpose()?));
+            self.to = Some((to, self.server.map(Family::memory).transpose()?));
             workload.measure(false, fleet.clock.now_ns());
             self.watch.iter().for_each(Watch::close);
             cut_all(workload, measured);

@@ -222,8 +222,8 @@ pub trait Dialect {
     /// A new connection: appends what a client says first.
     fn hello(&mut self, out: &mut Vec<u8>);
 
-    /// Appends a text, all of it ASCII from `0` to `z`: letters, digits, and what stands between them, but no space, quote or
-    /// line end.
+    /// Appends a text, all of it ASCII from `0` to `z`: letters, digits, and what stands between them, the backslash for one, but no
+    /// space, quote or line end.
     fn send(&mut self, out: &mut Vec<u8>, to: To, text: &[u8]);
 
     /// Reads the first frame: how many bytes it took, and what it said; `None`: it is not whole yet. What has to be said back at once is appended.

@@ -11,7 +11,7 @@ use mio::{Events, Interest, Poll, Token};
 use prost::Message;
 
 use super::Circle;
-use crate::process;
+use crate::process::Family;
 use crate::results::{Case, Checked, Cpu, Run};
 use crate::system::native::accounts::User;
 use crate::system::native::signed_in::SignedIn;
@@ -59,7 +59,8 @@ pub fn reconnect(
     let people = (0..circle.users).map(|_| None).collect();
     let poll = Poll::new().map_err(|error| error.to_string())?;
     let mut crowd = Crowd { circle, poll, people, places, signals: 0, lists: 0, complete: 0 };
-    let (cpu, memory) = (process::cpu(server)?, process::memory(server)?.anonymous);
+    let server = Family::of(server);
+    let (cpu, memory) = (server.cpu()?, server.memory()?.anonymous);
     let begin = Instant::now();
     let (came, news) = channel();
     let coming = users.to_vec();
@@ -75,7 +76,7 @@ pub fn reconnect(
     crowd.gather(&news)?;
     let signed_in = arrivals.join().map_err(|_| "signing in panicked")??;
     let all_known = begin.elapsed();
-    let growth = process::memory(server)?.anonymous.saturating_sub(memory);
+    let growth = server.memory()?.anonymous.saturating_sub(memory);
     let signals = crowd.signals;
     let left = crowd.half_leaves()?;
     let figures = [
@@ -89,7 +90,7 @@ pub fn reconnect(
     ];
     let seconds = begin.elapsed().as_secs_f64();
     let settings = [("users", circle.users), ("contacts", circle.contacts)];
-    let spent = process::cpu(server)?.saturating_sub(cpu);
+    let spent = server.cpu()?.saturating_sub(cpu);
     Ok(Run {
         system: "ringdove".to_owned(),
         case: Case {
