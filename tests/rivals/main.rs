@@ -5,7 +5,7 @@ mod mosquitto;
 mod nats;
 mod redis;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
@@ -25,16 +25,22 @@ struct Run {
 fn run(system: &str, load: &[&str]) -> Run {
     let folder = tempdir().unwrap();
     let report = folder.path().join("report.json");
+    let (counts, said) = loadgen(system, load, folder.path(), &["--json", report.to_str().unwrap()]);
+    let report = std::fs::read_to_string(report).unwrap_or_else(|_| panic!("{system} was not measured: {said}"));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "it leaves nothing behind but its report");
+    Run { report: serde_json::from_str(&report).unwrap(), said, counts }
+}
+
+/// Whether a load on a system counts, and what is said of it.
+fn loadgen(system: &str, load: &[&str], folder: &Path, more: &[&str]) -> (bool, String) {
     let path = PathBuf::from(env!("CARGO_BIN_EXE_ringdove")).with_file_name("loadgen");
     assert!(path.exists(), "build it first: cargo build --workspace --bins");
     let mut command = Command::new(path);
     command.args(load).args(["--system", system, "--start", "--warmup", "50ms", "--duration", "300ms"]);
-    command.args(["--server-core", "0", "--load-core", "0", "--folder"]).arg(folder.path());
-    let ended = command.arg("--json").arg(&report).stdin(Stdio::null()).output().expect("loadgen can be started");
+    command.args(["--server-core", "0", "--load-core", "0", "--folder"]).arg(folder).args(more);
+    let ended = command.stdin(Stdio::null()).output().expect("loadgen can be started");
     let said = format!("{}{}", String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
-    let report = std::fs::read_to_string(report).unwrap_or_else(|_| panic!("{system} was not measured: {said}"));
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "it leaves nothing behind but its report");
-    Run { report: serde_json::from_str(&report).unwrap(), said, counts: ended.status.success() }
+    (ended.status.success(), said)
 }
 
 impl Run {
