@@ -7,14 +7,13 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread::{self, Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
+use ringdove_io::stand_back;
 use ringdove_persistence::{Projector, Storage};
 
 /// A start waits so long for the database to say whether its tables are this journal's; then it goes on without it.
 const ANSWER: Duration = Duration::from_secs(5);
 /// At the end the tables get so long to take what is on disk by then. What they do not get now they get after the next start.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// Of -20 to 19, where chat is at 0: a tenth of a core that chat is busy on.
-const NICENESS: i32 = 10;
 
 /// The threads, while they run.
 pub struct Projecting {
@@ -59,10 +58,4 @@ impl Projecting {
             thread::sleep(Duration::from_millis(5));
         }
     }
-}
-
-/// Lets chat go first where this thread shares a core with it: else a message may wait for the scheduler's whole tick, 4 ms where it has 250 a second.
-fn stand_back() {
-    // of this thread alone; where it is forbidden the tables are as quick as chat
-    let _ = rustix::process::setpriority_process(None, NICENESS);
 }

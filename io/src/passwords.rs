@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 
 use crate::jwt::JwtKeys;
 use crate::mailbox::{Letter, Mailbox};
+use crate::niceness::stand_back;
 
 /// What argon2id costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,6 +134,7 @@ impl PasswordPool {
 }
 
 fn work(inbox: &Receiver<Order>, checker: &Checker) {
+    stand_back();
     while let Ok(order) = inbox.recv() {
         let letter = match order.job {
             Job::Check { secret, password } => Letter::Checked(order.connection, checker.check(&secret, &password)),

@@ -113,6 +113,34 @@ fn json_logs_are_an_object_a_line() {
     process.wait().unwrap();
 }
 
+/// How much nicer each thread is than the one that chat goes through.
+#[test]
+fn threads_that_compute_let_chat_go_first() {
+    let folder = tempdir().unwrap();
+    let broker = Broker::on(folder.path());
+    let niceness = || {
+        let threads = fs::read_dir(format!("/proc/{}/task", broker.pid())).unwrap();
+        let of = |stat: String| {
+            let (name, rest) = stat.split_once('(')?.1.rsplit_once(')')?;
+            Some((name.to_owned(), rest.split_whitespace().nth(16)?.parse::<i32>().ok()?))
+        };
+        let stats = threads.filter_map(|thread| fs::read_to_string(thread.ok()?.path().join("stat")).ok());
+        stats.filter_map(of).collect::<std::collections::BTreeMap<_, _>>()
+    };
+    let since = std::time::Instant::now();
+    loop {
+        let niceness = niceness();
+        let chat = niceness["reactor-0"];
+        let nicer = niceness.iter().filter(|(_, nice)| **nice == (chat + 10).min(19)).map(|(name, _)| &**name);
+        if nicer.collect::<Vec<_>>() == ["password-0", "sql"] {
+            break;
+        }
+        assert!(since.elapsed() < PATIENCE, "{niceness:?}");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    broker.stop();
+}
+
 /// Segments are kept for good; the descriptors of all but the newest are not, for they are there for connections.
 #[test]
 fn old_segments_hold_no_open_files() {
