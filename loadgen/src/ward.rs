@@ -27,7 +27,7 @@ struct Kept {
     child: Option<Child>,
 }
 
-/// A folder of its own, at most one process, and those that it starts. All go when this is dropped: the processes at once, without being asked.
+/// A folder of its own, at most one process, and those that it starts, as long as they stay in its group. All go when this is dropped: the processes at once, without being asked.
 pub struct Ward {
     folder: PathBuf,
 }
