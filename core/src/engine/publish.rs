@@ -10,7 +10,8 @@ use super::trains::Train;
 use crate::ids::{ConnectionId, Epoch, GroupId, Ordinal, Position, Time, UserId, Version};
 use crate::record::{Cursor, MAX_BODY, RecordHead};
 use crate::rings::{
-    Answer, AnswerBody, CommitProducer, Delivery, Progress, RECIPIENTS, Recipient, TrainEntry, TrainSend,
+    AROUND, Answer, AnswerBody, CommitProducer, Delivery, Progress, RECIPIENTS, Recipient, TrainEntry, TrainSend,
+    make_room,
 };
 use crate::wire::record::{Between, LogEntry, put_message_between};
 use crate::wire::{Code, Refusal};
@@ -256,6 +257,7 @@ impl Publisher {
         for (send, content) in sends {
             chat.ordinal.0 += 1;
             let begin = body.len();
+            make_room(body, content.len() + AROUND);
             let (key, ordinal, previous) = (send.key.0, chat.ordinal.0, chat.last.0);
             let stands = put_message_between(body, &between, &LogEntry { key, ordinal, content, previous, ..alike });
             let (position, end) = cursor.place(body.len() - begin);

@@ -22,6 +22,6 @@ pub use inbound::{
 };
 pub use landmarks::{Landmarks, Sight};
 pub use parcel::Parcel;
-pub use payload::Bytes;
+pub use payload::{Bytes, make_room};
 pub use progress::{Progress, Shutdown, SpaceSignal};
-pub use train::{Piece, TRAIN, TRAIN_BYTES, TrainEntry, TrainSend};
+pub use train::{AROUND, Piece, TRAIN, TrainEntry, TrainSend, train_has_room};

@@ -24,6 +24,17 @@ pub(super) struct Payload {
     passed: AtomicUsize,
 }
 
+/// Makes room for `more` bytes in a buffer that a slot will take: as a vector does for itself, but for no more than the slot keeps at rest, unless it has
+/// to.
+#[inline]
+pub fn make_room(buffer: &mut Vec<u8>, more: usize) {
+    let wanted = buffer.len() + more;
+    if wanted > buffer.capacity() {
+        let doubled = (2 * buffer.capacity()).min(AT_REST);
+        buffer.reserve_exact(wanted.max(doubled) - buffer.len());
+    }
+}
+
 /// Bytes of a slot, as long as they are read.
 #[derive(Debug)]
 pub enum Bytes<'a> {
@@ -138,5 +149,18 @@ mod tests {
 
         payload.set(b"small again");
         assert_eq!(&*payload.part(0..5), b"small");
+    }
+
+    #[test]
+    fn a_buffer_grows_to_what_a_slot_keeps_and_beyond_it_only_if_it_has_to() {
+        let mut buffer = Vec::new();
+        for len in [1_000, 2_000, 3_000, AT_REST] {
+            let more = len - buffer.len();
+            make_room(&mut buffer, more);
+            assert!((len..=AT_REST).contains(&buffer.capacity()), "{len}: {}", buffer.capacity());
+            buffer.resize(len, 0);
+        }
+        make_room(&mut buffer, 1);
+        assert_eq!(buffer.capacity(), AT_REST + 1);
     }
 }

@@ -10,15 +10,19 @@ use crate::wire::hot::SentEntry;
 
 /// Messages of a train at most.
 pub const TRAIN: usize = 24;
-/// Bytes of all their contents at most. With what a record adds to a content, a commit slot keeps all of them in the buffer that it may keep
-/// at rest.
-pub const TRAIN_BYTES: usize = 1_536;
 
 /// Bytes of a record around its content, at most: eight numbers with their tags, and three lengths with theirs.
-const AROUND: usize = 8 * 11 + 3 * 4;
+pub const AROUND: usize = 8 * 11 + 3 * 4;
 
-const _: () = assert!(TRAIN_BYTES <= LARGE_BODY, "a train fits in its slot");
-const _: () = assert!(TRAIN_BYTES + TRAIN * AROUND <= AT_REST, "and what became of it in that behind");
+const _: () = assert!(AT_REST <= LARGE_BODY, "a train fits in its slot");
+const _: () = assert!(TRAIN * AROUND < AT_REST, "and may have as many messages as it may, if they are short");
+
+/// Whether a train may have so many messages, with contents of so many bytes together: not if what a commit slot holds of them, with what records
+/// add to a content, could be more than it keeps at rest.
+#[inline]
+pub const fn train_has_room(messages: usize, contents: usize) -> bool {
+    messages <= TRAIN && contents + messages * AROUND <= AT_REST
+}
 
 /// A message of a train, on its way to the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,5 +113,21 @@ impl CommitSlot {
             begin = entry.end as usize;
             each(RecordHead { position: entry.position, ..head }, body);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::record::{LogEntry, put_message};
+
+    #[test]
+    fn what_a_record_adds_to_a_content_is_no_more_than_was_reckoned() {
+        let (most, content) = (u64::MAX, [7; 4000]);
+        let (from, device, key, user, group, ordinal, previous) = (most, u32::MAX, most, most, most, most, most);
+        let mut out = Vec::new();
+        let entry = LogEntry { from, device, key, user, group, ordinal, content: &content, previous };
+        put_message(&mut out, &entry);
+        assert!(out.len() - content.len() <= AROUND, "{}", out.len() - content.len());
     }
 }

@@ -2,7 +2,7 @@
 //! command.
 
 use ringdove_core::ids::{Key, UserId};
-use ringdove_core::rings::{Command, TRAIN, TRAIN_BYTES, TrainSend};
+use ringdove_core::rings::{Command, TrainSend, make_room, train_has_room};
 use ringdove_core::wire::frame::{Split, split};
 use ringdove_core::wire::hot::{self, HotClient, HotSend};
 
@@ -25,12 +25,9 @@ impl Train {
     }
 
     fn add(&mut self, send: &HotSend<'_>) {
+        make_room(&mut self.contents, hot::text_content_len(send.text));
         hot::put_text_content(&mut self.contents, send.text);
         self.sends.push(TrainSend { request: send.id, key: Key(send.key), end: self.contents.len() as u32 });
-    }
-
-    fn has_room(&self, send: &HotSend<'_>) -> bool {
-        self.sends.len() < TRAIN && self.contents.len() + hot::text_content_len(send.text) <= TRAIN_BYTES
     }
 }
 
@@ -44,23 +41,26 @@ impl Edge {
         let (limit, acked) = (self.config.limits.frame as usize, connection.acked.0);
         let goes_along = |send: &HotSend<'_>| send.to == first.to && send.id != 0 && send.ack <= acked;
         self.train.clear();
-        if first.id == 0 || most < 2 || !self.train.has_room(first) {
+        if first.id == 0 {
             return 0;
         }
-        let mut coupled = 0;
+        let (mut coupled, mut messages, mut contents) = (0, 1, hot::text_content_len(first.text));
         while let Split::Frame { frame, used } = split(&behind[coupled..], limit)
-            && frame.len() <= TRAIN_BYTES
+            // a content is shorter than its frame
+            && train_has_room(messages + 1, contents + frame.len())
             && let HotClient::Send(send) = hot::decode_client(frame)
             && goes_along(&send)
             && self.check_text(send.text).is_ok()
         {
+            if messages >= most || self.allow(key).is_err() {
+                break;
+            }
             if coupled == 0 {
                 self.train.add(first);
             }
-            if self.train.sends.len() >= most || !self.train.has_room(&send) || self.allow(key).is_err() {
-                break;
-            }
             self.train.add(&send);
+            messages += 1;
+            contents = self.train.contents.len();
             coupled += used;
         }
         coupled

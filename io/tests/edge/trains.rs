@@ -2,7 +2,7 @@
 
 use ringdove_core::ids::{ConnectionId, GroupId, Ordinal, Position, Time, UserId, Version};
 use ringdove_core::record::RecordHead;
-use ringdove_core::rings::{Answer, AnswerBody, CommitSlot, Delivery, Recipient, TRAIN, TRAIN_BYTES, TrainEntry};
+use ringdove_core::rings::{Answer, AnswerBody, CommitSlot, Delivery, Recipient, TRAIN, TrainEntry, train_has_room};
 use ringdove_core::wire::v1::{self, client_frame::Request, server_frame::Body};
 use ringdove_core::wire::{Code, hot};
 use ringdove_io::Counter;
@@ -37,7 +37,8 @@ fn whatever_is_special_goes_alone() {
     let mut bench = Bench::new(Setup::default());
     let mut client = bench.signed_in(256, 3, 3);
     let with_ack = v1::ClientFrame { ack: 2, id: 5, request: Some(Request::Send(text_to(512, "read"))) };
-    let long = "x".repeat(TRAIN_BYTES);
+    let long = "x".repeat(4_000);
+    assert!(!train_has_room(2, long.len() + 1));
     let bytes = [
         send(1, 512, "a"),
         send(2, 512, "b"),
@@ -76,6 +77,20 @@ fn whatever_is_special_goes_alone() {
     client.bytes(&many);
     let together: Vec<_> = heard(&mut bench, TRAIN + 2).into_iter().map(|(_, together)| together).collect();
     assert_eq!(together, [vec![TRAIN; TRAIN], vec![2; 2]].concat());
+}
+
+#[test]
+fn long_texts_go_together_as_far_as_a_slot_has_room_for_them() {
+    let mut bench = Bench::new(Setup::default());
+    let mut client = bench.signed_in(256, 0, 0);
+    let text = |id: u32| id.to_string().repeat(1_024);
+    assert!(train_has_room(3, 3 * 1_027) && !train_has_room(4, 4 * 1_027));
+    client.bytes(&(1..=8).flat_map(|id| send(id, 512, &text(id))).collect::<Vec<_>>());
+    for (id, together) in [(1, 3), (2, 3), (3, 3), (4, 3), (5, 3), (6, 3), (7, 2), (8, 2)] {
+        let heard = bench.command();
+        assert_eq!((heard.request, heard.together), (id, together));
+        assert!(heard.body.ends_with(text(id).as_bytes()), "{heard:?}");
+    }
 }
 
 #[test]
