@@ -58,7 +58,7 @@ const POPULATE: u64 = 128 << 10;
 const MANY: usize = 1 << 10;
 /// Level process: zeros are written ahead of the batches in portions of so many bytes, at multiples of it; of a quarter of a segment, if that is
 /// less. The system makes few large pages of such a portion and many small ones of batches that begin anywhere, and large ones cost a third less, from the first
-/// write to the end of the sync.
+/// write to the end of the sync. A batch that goes half a portion beyond the zeros makes large pages itself.
 const FILLED: u64 = 256 << 10;
 /// Level process: a batch is written when it has so many bytes, however many slots still wait.
 const LARGEST: usize = 256 << 10;
@@ -324,11 +324,18 @@ impl<S: Storage> Writer<S> {
         Ok(())
     }
 
-    /// Writes zeros ahead until they reach `end`; never below the batch, where records stand.
+    /// Sees to it that the pages up to `end` are large: by zeros ahead of the batch, never below it, where records stand; or, if the batch makes half a
+    /// portion of them itself, by zeros behind it, written with it, up to where the next one makes large ones again.
     fn fill(&mut self, end: u64) -> io::Result<()> {
+        let (bytes, half) = (self.segments.bytes, self.portion / 2);
+        if end.saturating_sub(self.filled.max(self.batch_at)) >= half {
+            self.filled = end.next_multiple_of(half).min(bytes);
+            self.batch.resize((self.filled - self.batch_at) as usize, 0);
+            return Ok(());
+        }
         self.filled = self.filled.max(self.batch_at.next_multiple_of(self.portion));
         while self.filled < end {
-            let len = self.portion.min(self.segments.bytes - self.filled);
+            let len = (self.portion - self.filled % self.portion).min(bytes - self.filled);
             self.file.write_zeros(self.filled, len)?;
             self.filled += len;
         }

@@ -51,7 +51,8 @@ fn plans(durability: Durability) -> impl Strategy<Value = Plan> {
         3 => Just(Step::Write),
         1 => Just(Step::Prepare),
     ];
-    let segment_bytes = prop_oneof![Just(1024), Just(2048), Just(4096)];
+    // in the large ones most batches have zeros written ahead
+    let segment_bytes = prop_oneof![Just(1024), Just(2048), Just(4096), Just(16_384)];
     (segment_bytes, prop::collection::vec(step, 4..20), any::<u64>())
         .prop_map(move |(segment_bytes, steps, seed)| Plan { durability, segment_bytes, steps, seed })
 }

@@ -1,4 +1,5 @@
-//! At level disk a sync waits a few turns for a batch that still grows, and never longer.
+//! How batches are written. At level disk a sync waits a few turns for one that still grows, and never longer; at level process the pages of a small one are
+//! made by zeros ahead, and a large one makes its own.
 
 use ringdove_persistence::Durability;
 
@@ -6,8 +7,13 @@ use crate::bench::{Bench, options, replay};
 use crate::crashing::CrashingStorage;
 
 fn open(durability: Durability) -> (CrashingStorage, Bench<CrashingStorage>) {
+    open_with(durability, 4096)
+}
+
+fn open_with(durability: Durability, segment_bytes: u64) -> (CrashingStorage, Bench<CrashingStorage>) {
     let storage = CrashingStorage::new(7);
-    let (opened, _) = replay(storage.clone(), options(durability, 4096, &storage.boot())).expect("a new journal");
+    let (opened, _) =
+        replay(storage.clone(), options(durability, segment_bytes, &storage.boot())).expect("a new journal");
     (storage, Bench::new(opened))
 }
 
@@ -44,4 +50,30 @@ fn what_is_not_synced_waits_for_nothing() {
     assert!(bench.publish(10));
     assert_eq!(bench.turn(), 1);
     assert_eq!(bench.seen().len(), 1);
+}
+
+#[test]
+fn a_large_batch_makes_its_own_pages_and_a_small_one_has_zeros_ahead() {
+    // a portion of zeros is a quarter of this, 16 KiB, and a batch that goes 8 KiB beyond them needs none
+    let (storage, mut bench) = open_with(Durability::Process, 64 << 10);
+    let operations = |bench: &mut Bench<CrashingStorage>, records: usize| {
+        let before = storage.operations();
+        for _ in 0..records {
+            assert!(bench.publish(1000));
+        }
+        bench.write();
+        assert_eq!(bench.seen().len(), records);
+        storage.operations() - before
+    };
+    // the batch, and the length of its first record
+    assert_eq!(operations(&mut bench, 15), 2, "it goes from the segment's header to 15 KiB, and zeros to 16");
+    assert_eq!(operations(&mut bench, 2), 3, "to 17 KiB: zeros are written ahead to 32");
+    assert_eq!(operations(&mut bench, 10), 2, "to 28 KiB");
+    assert_eq!(operations(&mut bench, 14), 2, "to 41 KiB: it makes its pages, and zeros to 48");
+    assert_eq!(operations(&mut bench, 9), 3, "to 50 KiB: zeros to 64");
+    assert_eq!(operations(&mut bench, 10), 2, "to 60 KiB");
+    let written = bench.close();
+    let (_, found) =
+        replay(storage.clone(), options(Durability::Process, 64 << 10, &storage.boot())).expect("it opens");
+    assert_eq!(found, written);
 }
