@@ -68,8 +68,8 @@ pub(super) fn welcomed(book: &mut Book, welcome: &v1::Welcome) -> Result<(), Str
     book.save()
 }
 
-/// Signs in: with the token if there is one that still counts, else with a password; makes the account if that is wanted. Returns
-/// whether a sync was asked for too.
+/// Signs in: with the token if there is one that still counts, else with a password; makes the account if that is wanted. Whoever sits at a terminal
+/// is asked again after a wrong password. Returns whether a sync was asked for too.
 ///
 /// # Errors
 /// Nobody is there, or the broker says no.
@@ -79,40 +79,69 @@ pub(super) fn enter(
     register: bool,
     book: &mut Book,
 ) -> Result<(Link, bool), String> {
-    let words = |error: io::Error| format!("{address}: {error} (is a broker running? `ringdove serve` starts one)");
-    let mut link = Link::connect(address).map_err(words)?;
-    if !book.page.token.is_empty() {
-        match hello(&mut link, Auth::Token(book.page.token.clone()), book.cursor()).map_err(words)? {
-            Hello::Welcome(welcome) => {
-                welcomed(book, &welcome)?;
-                return Ok((link, true));
-            }
-            Hello::Refused(refusal) if is(&refusal, Code::SignedOut) => {
+    if book.page.token.is_empty() {
+        // nobody shall be asked for a password that nobody takes
+        connect(address)?;
+    } else {
+        match attempt(address, Auth::Token(book.page.token.clone()), book.cursor())? {
+            (link, Hello::Welcome(welcome)) => return welcomed(book, &welcome).map(|()| (link, true)),
+            (_, Hello::Refused(refusal)) if is(&refusal, Code::SignedOut) => {
                 say!("-- this device was signed out");
                 book.forget_sign_in();
             }
-            Hello::Refused(refusal) => return Err(no(&refusal)),
+            (_, Hello::Refused(refusal)) => return Err(no(&refusal)),
         }
     }
-    let secret = password(&format!("password for {handle}: "))?;
-    let password = || v1::Password { handle: handle.into(), secret: secret.clone(), ..v1::Password::default() };
-    let refusal = match hello(&mut link, Auth::Password(password()), None).map_err(words)? {
-        Hello::Welcome(welcome) => return welcomed(book, &welcome).map(|()| (link, false)),
-        Hello::Refused(refusal) => refusal,
-    };
-    if !is(&refusal, Code::Unauthenticated) {
-        return Err(no(&refusal));
-    }
-    if !register && !agreed(&format!("no such account, or not its password; make an account {handle}? [y/N] "))? {
-        return Err(no(&refusal));
-    }
-    match hello(&mut link, Auth::Register(password()), None).map_err(words)? {
-        Hello::Welcome(welcome) => welcomed(book, &welcome).map(|()| (link, false)),
-        Hello::Refused(refusal) if is(&refusal, Code::Exists) => {
-            Err(format!("{handle} exists, and that is not its password"))
+    loop {
+        let (secret, asked) = password(&format!("password for {handle}: "))?;
+        let password = || v1::Password { handle: handle.into(), secret: secret.clone(), ..v1::Password::default() };
+        let refusal = match attempt(address, Auth::Password(password()), None)? {
+            (link, Hello::Welcome(welcome)) => return welcomed(book, &welcome).map(|()| (link, false)),
+            (_, Hello::Refused(refusal)) => refusal,
+        };
+        if !is(&refusal, Code::Unauthenticated) {
+            return Err(no(&refusal));
         }
-        Hello::Refused(refusal) => Err(no(&refusal)),
+        if !register && !asked {
+            return Err(no(&refusal));
+        }
+        let question =
+            format!("that is not the password of {handle}, or there is no {handle} yet: make the account? [y/N] ");
+        if !register && !agreed(&question)? {
+            continue;
+        }
+        if asked && hidden("once more, for a new account: ")? != secret {
+            say!("-- these two differ");
+            continue;
+        }
+        match attempt(address, Auth::Register(password()), None)? {
+            (link, Hello::Welcome(welcome)) => return welcomed(book, &welcome).map(|()| (link, false)),
+            (_, Hello::Refused(refusal)) if is(&refusal, Code::Exists) => {
+                let why = format!("{handle} exists, and that is not its password");
+                if !asked {
+                    return Err(why);
+                }
+                say!("-- {why}");
+            }
+            (_, Hello::Refused(refusal)) if asked && refusal.field == "secret" => say!("-- {}", no(&refusal)),
+            (_, Hello::Refused(refusal)) => return Err(no(&refusal)),
+        }
     }
+}
+
+fn in_words(address: SocketAddr, error: &io::Error) -> String {
+    format!("{address}: {error} (is a broker running? `ringdove serve` starts one)")
+}
+
+fn connect(address: SocketAddr) -> Result<Link, String> {
+    Link::connect(address).map_err(|error| in_words(address, &error))
+}
+
+/// Says hello on a connection of its own: a broker waits ten seconds for one, and people may take longer to type.
+fn attempt(address: SocketAddr, auth: Auth, cursor: Option<(u32, u64)>) -> Result<(Link, Hello), String> {
+    let mut link = connect(address)?;
+    let hello = hello(&mut link, auth, cursor).map_err(|error| in_words(address, &error))?;
+    Ok((link, hello))
 }
 
 /// Whether a refusal has this code.
@@ -129,21 +158,29 @@ pub(super) fn no(refusal: &v1::Refusal) -> String {
     format!("{}{field} [{} {}]", refusal.text, refusal.code, refusal.name)
 }
 
-/// From the variable, from the terminal without showing it, or a line of standard input.
-fn password(prompt: &str) -> Result<String, String> {
+/// From the variable, from the terminal without showing it, or a line of standard input; and whether somebody at a terminal was asked, who can be asked
+/// again.
+fn password(prompt: &str) -> Result<(String, bool), String> {
     if let Ok(secret) = std::env::var(VARIABLE) {
-        return Ok(secret);
+        return Ok((secret, false));
     }
     if io::stdin().is_terminal() {
-        return rpassword::prompt_password(prompt).map_err(|error| error.to_string());
+        return hidden(prompt).map(|secret| (secret, true));
     }
-    line()
+    line().map(|secret| (secret, false))
 }
 
-fn agreed(question: &str) -> Result<bool, String> {
-    if !io::stdin().is_terminal() {
-        return Ok(false);
+/// What is typed at the terminal and not shown there; nothing ends it.
+fn hidden(prompt: &str) -> Result<String, String> {
+    match rpassword::prompt_password(prompt) {
+        Ok(secret) if secret.is_empty() => Err("no password, no conversation".into()),
+        Ok(secret) => Ok(secret),
+        Err(error) => Err(error.to_string()),
     }
+}
+
+/// Asks somebody at a terminal.
+fn agreed(question: &str) -> Result<bool, String> {
     print!("{question}");
     io::stdout().flush().map_err(|error| error.to_string())?;
     Ok(line()?.trim().eq_ignore_ascii_case("y"))

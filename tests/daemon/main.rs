@@ -1,6 +1,7 @@
 //! The daemon as its users meet it: a process, its sockets, its files, its signals.
 
 mod accounts;
+mod at_a_terminal;
 #[path = "../broker/mod.rs"]
 mod broker;
 mod chatting;
