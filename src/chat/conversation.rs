@@ -11,6 +11,7 @@ use ringdove_core::wire::v1::{self, client_frame::Request, hello::Auth, send::To
 
 use super::book::Book;
 use super::link::{Link, ask};
+use super::people::{Numbers, People};
 use super::sign_in::{HELLO_ID, Hello, hello, is, no, welcomed};
 use super::typed::{Chat, HELP, Person, Typed, understand};
 use super::waiting::{self, Held};
@@ -71,6 +72,7 @@ pub(super) struct Conversation {
     /// The key of the send that makes a group, if no chat was named since: text is for that group.
     making: Option<u64>,
     held: Held,
+    people: People,
     /// Sends with keys up to this one were typed before the present connection.
     late: u64,
     acked: u64,
@@ -101,6 +103,7 @@ impl Conversation {
             current: None,
             making,
             held: Held::default(),
+            people: People::default(),
             late: 0,
             acked: book.page.version,
             book,
@@ -116,6 +119,13 @@ impl Conversation {
     pub(super) fn run(mut self, link: Link, syncing: bool) -> Result<(), String> {
         say!("-- you are {}; /help shows what can be typed", self.book.name(self.book.page.user));
         self.begin(link, syncing)?;
+        let ended = self.talk();
+        self.people.give_up();
+        self.show_known();
+        ended
+    }
+
+    fn talk(&mut self) -> Result<(), String> {
         loop {
             let next = match self.next() {
                 Some(event) => self.handle(event)?,
@@ -158,7 +168,10 @@ impl Conversation {
             }
             Event::Lost(nth, error) if nth == self.nth => self.lost(&error),
             Event::Heard(..) | Event::Lost(..) => {}
-            Event::Tried(tried) => self.tried(*tried)?,
+            Event::Tried(tried) => {
+                self.tried(*tried)?;
+                return self.handle_lines();
+            }
         }
         Ok(Next::On)
     }
@@ -166,7 +179,7 @@ impl Conversation {
     /// Whether everything has been typed and answered.
     fn has_ended(&mut self) -> Result<bool, String> {
         let Some(until) = self.ending else { return Ok(false) };
-        if self.waiting() == 0 && self.missed.is_none() {
+        if self.waiting() == 0 && self.missed.is_none() && self.people.is_empty() {
             self.acknowledge();
             return Ok(true);
         }
@@ -309,11 +322,12 @@ impl Conversation {
     }
 
     fn handle_lines(&mut self) -> Result<Next, String> {
-        while self.held.first().is_some_and(|line| !self.waits_for_answers(line)) {
+        while self.held.first().is_some_and(|line| !self.waits_for_answers(line)) && !self.waits_for_numbers() {
             let Some((line, late)) = self.held.take() else { break };
             if let Next::End = self.typed(&line)? {
                 return Ok(Next::End);
             }
+            self.people.numbers = Numbers::Unasked;
             if late {
                 self.note_late();
             }
@@ -325,6 +339,51 @@ impl Conversation {
     fn waits_for_answers(&self, line: &str) -> bool {
         (line.starts_with("/group") && !self.book.page.unanswered.is_empty())
             || (self.making.is_some() && matches!(understand(line), Typed::Say(None, _)))
+    }
+
+    /// A group command needs the numbers of those whom it names: the broker is asked once for those that are not known.
+    fn waits_for_numbers(&mut self) -> bool {
+        let Some(line) = self.held.first() else { return false };
+        let (Typed::Create(_, people) | Typed::Add(_, people) | Typed::Remove(_, people)) = understand(line) else {
+            return false;
+        };
+        let unknown = |person| match person {
+            Person::Handle(handle) if self.book.number(&handle).is_none() => Some(handle),
+            _ => None,
+        };
+        let handles: Vec<_> = people.into_iter().filter_map(unknown).collect();
+        if handles.is_empty() || self.people.numbers == Numbers::Told {
+            return false;
+        }
+        if self.people.numbers == Numbers::Unasked && self.link.is_some() {
+            self.people.numbers = Numbers::Asked(self.ask_for(v1::Users { handles, users: Vec::new() }));
+        }
+        true
+    }
+
+    fn ask_for(&mut self, users: v1::Users) -> u32 {
+        self.ask(Request::Get(v1::Get { what: Some(v1::get::What::Users(users)), ..v1::Get::default() }))
+    }
+
+    /// Shows what can be shown by now, and asks for the names that are missing.
+    fn show_known(&mut self) {
+        while let Some(entry) = self.people.take(&self.book) {
+            say!("{}", shown::line(&self.book, &entry));
+        }
+        if self.link.is_some()
+            && let Some(users) = self.people.wanted(&self.book)
+        {
+            let id = self.ask_for(users);
+            self.people.asked(id);
+        }
+    }
+
+    fn found(&mut self, id: u32, found: v1::Found) -> Result<(), String> {
+        self.people.answered(id);
+        self.book.page.names.extend(found.profiles.into_iter().map(|profile| (profile.user, profile.handle)));
+        self.book.save()?;
+        self.show_known();
+        Ok(())
     }
 
     /// What is typed from now on is for this chat, or for nobody.
@@ -395,7 +454,7 @@ impl Conversation {
             Person::Handle(handle) => {
                 let known = self.book.number(handle);
                 if known.is_none() {
-                    say!("-- {handle}'s number is not known yet: write to @{handle} first");
+                    say!("-- there is no {handle}");
                 }
                 known
             }
@@ -410,6 +469,7 @@ impl Conversation {
             Some(Body::Entry(entry)) => self.apply(entry, true)?,
             Some(Body::Entries(entries)) => self.synced(entries)?,
             Some(Body::Notice(notice)) if notice.version > self.book.page.version && !self.syncing => self.sync(),
+            Some(Body::Found(found)) => self.found(frame.id, found)?,
             Some(Body::Refusal(refusal)) => self.refused(frame.id, &refusal)?,
             Some(Body::Bye(bye)) => return self.sent_away(&bye),
             _ => {}
@@ -426,12 +486,14 @@ impl Conversation {
         if entry.version != last + 1 {
             return Ok(());
         }
+        let version = entry.version;
         if show {
-            say!("{}", shown::line(&self.book, &entry));
+            self.people.push(entry);
+            self.show_known();
         }
-        self.book.page.version = entry.version;
+        self.book.page.version = version;
         self.ack_due.get_or_insert(Instant::now() + ACK_AFTER);
-        if entry.version - self.acked >= ACK_ENTRIES {
+        if version - self.acked >= ACK_ENTRIES {
             self.acknowledge();
         }
         self.book.save()
@@ -492,6 +554,11 @@ impl Conversation {
             (self.syncing, self.missed) = (false, None);
             return Ok(());
         }
+        if self.people.answered(id) {
+            // numbers will do
+            self.show_known();
+            return Ok(());
+        }
         let Some((_, key)) = self.asked.take_if(|(asked, _)| *asked == id) else {
             say!("-- {}", no(refusal));
             return Ok(());
@@ -527,6 +594,8 @@ impl Conversation {
     fn drop_link(&mut self) {
         if let Some(link) = self.link.take() {
             link.close();
+            self.people.give_up();
+            self.show_known();
             if self.waiting() > 0 {
                 say!("-- {}", waiting::wait(self.waiting(), "when the broker is back"));
             }

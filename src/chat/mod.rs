@@ -10,6 +10,7 @@
 mod book;
 mod conversation;
 mod link;
+mod people;
 mod shown;
 mod sign_in;
 mod typed;

@@ -103,8 +103,8 @@ fn two_people_talk() {
     let mut bob = Person::sits_down(&broker, &home, "bob");
     let mut ann = Person::sits_down(&broker, &home, "ann");
     ann.types("@bob hello \x1b[2J");
-    // her handle is not known to him yet, and her escape codes do nothing
-    assert!(bob.sees("hello").ends_with("u512: hello \\u{1b}[2J"));
+    // he is told who she is, and her escape codes do nothing
+    assert!(bob.sees("hello").ends_with("ann: hello \\u{1b}[2J"));
     bob.types("@ann hello ann");
     ann.sees("bob: hello ann");
     ann.types("/group create picnic @bob");
@@ -127,6 +127,25 @@ fn two_people_talk() {
     bob.types("/logout");
     bob.has_left();
     ann.leaves();
+    broker.stop();
+}
+
+/// A group of people who have never met is made by their handles.
+#[test]
+fn strangers_are_found_by_their_handles() {
+    let (table, broker) = Table::laid();
+    let [bob, carl, mut ann] = ["bob", "carl", "ann"].map(|handle| table.seats(&broker, handle));
+    ann.types("/group create picnic @bob @Carl");
+    ann.types("who comes?");
+    ann.types("/group add #256 @nobody");
+    ann.sees("there is no nobody");
+    for (guest, sees) in [(&bob, "you, carl"), (&carl, "bob, you")] {
+        guest.sees(&format!("* ann made #256 (picnic), added {sees} to #256"));
+        guest.sees("#256 ann: who comes?");
+    }
+    ann.leaves();
+    carl.leaves();
+    bob.leaves();
     broker.stop();
 }
 
@@ -166,9 +185,9 @@ fn a_restart_of_the_broker_loses_nothing() {
     let line = ann.sees("-- sent: ");
     assert!(line.ends_with(" you -> bob: two"), "{line}");
     let line = bob.sees("two");
-    assert!(line.ends_with("u512: two"), "{line}");
+    assert!(line.ends_with("ann: two"), "{line}");
     ann.types("three");
-    assert!(bob.sees("u512: ").ends_with("three"), "two came once");
+    assert!(bob.sees("ann: ").ends_with("three"), "two came once");
     ann.leaves();
     bob.leaves();
     broker.stop();
@@ -198,7 +217,7 @@ fn what_waits_is_said_of_every_line() {
         let line = ann.sees("-- sent: ");
         assert!(line.ends_with(sent), "{line}");
     }
-    for heard in ["u512: one", "* u512 made #256 (picnic), added you to #256", "#256 u512: two"] {
+    for heard in ["ann: one", "* ann made #256 (picnic), added you to #256", "#256 ann: two"] {
         bob.sees(heard);
     }
     ann.types("three");
@@ -230,13 +249,10 @@ fn what_is_meant_for_a_group_is_told_to_nobody_else() {
     ann.types("/group create feast @bob");
     ann.types("for the feast");
     let broker = table.broker_again();
-    for said in
-        ["not sent: ", "to whom?", "carl's number is not known yet", "to whom?", "the group is #", "the group is #"]
-    {
+    for said in ["not sent: ", "to whom?", "there is no carl", "to whom?", "the group is #", "the group is #"] {
         ann.sees(said);
     }
-    for heard in
-        ["made #256 (picnic)", "u512: for bob", "u512: and this", "made #512 (feast)", "#512 u512: for the feast"]
+    for heard in ["made #256 (picnic)", "ann: for bob", "ann: and this", "made #512 (feast)", "#512 ann: for the feast"]
     {
         let said = bob.sees_all(heard);
         assert!(!said.iter().any(|line| line.contains("not for bob")), "{said:?}");
@@ -263,7 +279,7 @@ fn lines_that_wait_have_a_bound() {
     assert!(!said.iter().any(|line| line.contains("waits")), "{said:?}");
     for nth in 0..150 {
         let line = bob.sees("line");
-        assert!(line.ends_with(&format!("u512: line {nth}")), "{line}");
+        assert!(line.ends_with(&format!("ann: line {nth}")), "{line}");
     }
     ann.leaves();
     bob.leaves();
@@ -285,7 +301,7 @@ fn what_waits_at_the_end_is_sent_at_the_next_start() {
     let ann = table.seats(&broker, "ann");
     let line = ann.sees("-- sent: ");
     assert!(line.ends_with(" you -> bob: one"), "{line}");
-    bob.sees("u512: one");
+    bob.sees("ann: one");
     ann.leaves();
     bob.leaves();
     broker.stop();
