@@ -1,9 +1,11 @@
-//! How long a call will take at least, which is said before its first run.
+//! How long a call will take at least, which is said before its first run; and, while it takes longer, why that may go on.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::compare::{PAUSE, Plan};
 use crate::reports::count;
+use crate::results::Run;
 
 /// Up to here it is said in seconds, from here on in minutes.
 const MINUTES: Duration = Duration::from_secs(120);
@@ -37,6 +39,38 @@ fn round(plan: &Plan) -> (u64, Duration) {
 fn rounded(long: Duration) -> Duration {
     let unit = if long < MINUTES { 1 } else { 60 };
     Duration::from_secs((long.as_secs_f64() / unit as f64).round().max(1.0) as u64).saturating_mul(unit)
+}
+
+/// Watches how many runs of a call count for nothing.
+#[derive(Debug, Default)]
+pub struct Prospects {
+    /// Whether each of the last runs is void.
+    recent: VecDeque<bool>,
+}
+
+impl Prospects {
+    /// So many runs are looked at.
+    const RECENT: usize = 12;
+    /// From so many void ones on it is said, and said again when all of them have been replaced.
+    const MANY: usize = 8;
+
+    /// Another run is over: what is to be said about how many are void, if it is time to.
+    pub fn after(&mut self, run: &Run) -> Option<String> {
+        self.recent.push_back(!run.void.is_empty());
+        if self.recent.len() < Self::RECENT {
+            return None;
+        }
+        let void = self.recent.iter().filter(|is_void| **is_void).count();
+        if void < Self::MANY {
+            self.recent.pop_front();
+            return None;
+        }
+        self.recent.clear();
+        Some(format!(
+            "{void} of the last {} runs count for nothing, for the reasons said. Where that is the machine's doing, this call may take several times as long, or end without figures: a quieter hour or machine is quicker",
+            Self::RECENT
+        ))
+    }
 }
 
 #[cfg(test)]
@@ -113,5 +147,22 @@ mod tests {
     fn no_length_is_too_long() {
         let ages = plan(&[PAIR, PAIR], &["floor"], 1_000, u64::MAX);
         assert!(words([&ages]).ends_with(" at least, void runs aside"));
+    }
+
+    #[test]
+    fn it_is_said_when_most_runs_count_for_nothing_and_not_behind_each() {
+        let named = named("floor").unwrap();
+        let counts = crate::measure::empty(&PAIR, named);
+        let void = Run { void: vec!["other work took 9 % of a core".into()], ..counts.clone() };
+        let said = |prospects: &mut Prospects, runs: &[&Run]| {
+            runs.iter().map(|run| prospects.after(run).is_some()).collect::<Vec<_>>()
+        };
+        let mut prospects = Prospects::default();
+        assert_eq!(said(&mut prospects, &[&void; 11]), [false; 11]);
+        assert!(prospects.after(&counts).unwrap().starts_with("11 of the last 12 runs count for nothing"));
+        assert_eq!(said(&mut prospects, &[&void; 12]), [&[false; 11][..], &[true]].concat());
+        assert_eq!(said(&mut prospects, &[&counts; 12]), [false; 12]);
+        // they are looked at anew behind each run, not by the dozen
+        assert_eq!(said(&mut prospects, &[&void; 8]), [&[false; 7][..], &[true]].concat());
     }
 }

@@ -168,7 +168,11 @@ fn target(run: &Run) -> Result<Target, String> {
 
 fn compare(options: &CompareOptions) -> Result<(), String> {
     let plan = options.plan()?;
-    let mut tell = |run: &results::Run| say(&compare::line(run));
+    let mut prospects = forecast::Prospects::default();
+    let mut tell = |run: &results::Run| {
+        say(&compare::line(run));
+        prospects.after(run).iter().for_each(|words| eprintln!("loadgen: {words}"));
+    };
     let mut session = Session::open(plan.place.cores, Some(&options.out), &mut tell)?;
     session.comparisons.push(plan.comparison()?);
     eprintln!("{}", forecast::words([&plan]));
@@ -197,7 +201,11 @@ fn goals(options: &GoalsOptions) -> Result<(), String> {
         plans.push((goal, course, plan));
         left_out.push(missing);
     }
-    let mut tell = |run: &results::Run| eprintln!("{}", compare::line(run));
+    let mut prospects = forecast::Prospects::default();
+    let mut tell = |run: &results::Run| {
+        eprintln!("{}", compare::line(run));
+        prospects.after(run).iter().for_each(|words| eprintln!("loadgen: {words}"));
+    };
     let mut session = Session::open(options.place.of_two_cores()?.cores, options.out.as_deref(), &mut tell)?;
     eprintln!("{}", forecast::words(plans.iter().map(|(.., plan)| plan)));
     for (place, missing) in left_out.iter().enumerate() {
