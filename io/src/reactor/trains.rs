@@ -5,6 +5,7 @@ use ringdove_core::ids::{Key, UserId};
 use ringdove_core::rings::{Command, TrainSend, make_room, train_has_room};
 use ringdove_core::wire::frame::{Split, split};
 use ringdove_core::wire::hot::{self, HotClient, HotSend};
+use ringdove_core::wire::varint::NUMBER;
 
 use super::Edge;
 use super::publishing::Body;
@@ -25,7 +26,7 @@ impl Train {
     }
 
     fn add(&mut self, send: &HotSend<'_>) {
-        make_room(&mut self.contents, hot::text_content_len(send.text));
+        make_room(&mut self.contents, hot::text_content_len(send.text).max(NUMBER));
         hot::put_text_content(&mut self.contents, send.text);
         self.sends.push(TrainSend { request: send.id, key: Key(send.key), end: self.contents.len() as u32 });
     }

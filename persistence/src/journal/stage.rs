@@ -99,7 +99,7 @@ struct Writer<S: Storage> {
     /// Offset behind the last record, in the segment.
     end: u64,
     populated: u64,
-    /// Zeros have been written ahead up to here.
+    /// Zeros have been written up to here, ahead of a batch or behind one.
     filled: u64,
     /// Bytes of a portion of them.
     portion: u64,
@@ -316,7 +316,7 @@ impl<S: Storage> Writer<S> {
             self.populate(end);
             self.file.store(at + 4, &self.batch[4..]);
         } else {
-            self.fill(end)?;
+            self.make_large_pages(end)?;
             self.batch[..4].fill(0);
             self.file.write(at, &self.batch)?;
         }
@@ -326,7 +326,7 @@ impl<S: Storage> Writer<S> {
 
     /// Sees to it that the pages up to `end` are large: by zeros ahead of the batch, never below it, where records stand; or, if the batch makes half a
     /// portion of them itself, by zeros behind it, written with it, up to where the next one makes large ones again.
-    fn fill(&mut self, end: u64) -> io::Result<()> {
+    fn make_large_pages(&mut self, end: u64) -> io::Result<()> {
         let (bytes, half) = (self.segments.bytes, self.portion / 2);
         if end.saturating_sub(self.filled.max(self.batch_at)) >= half {
             self.filled = end.next_multiple_of(half).min(bytes);
