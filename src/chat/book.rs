@@ -76,9 +76,10 @@ impl Book {
         write().map_err(|error: std::io::Error| format!("{}: {error}", self.path.display()))
     }
 
-    /// This device was signed out: its token and its cursor are worth nothing.
+    /// This device was signed out: its token and its cursor are worth nothing, nor are the names, since the accounts may be others' by now.
     pub(super) fn forget_sign_in(&mut self) {
         self.page.token.clear();
+        self.page.names.clear();
         self.page.epoch = 0;
         self.page.version = 0;
     }
@@ -100,9 +101,16 @@ impl Book {
         self.page.names.get(&user).cloned().unwrap_or_else(|| format!("u{user}"))
     }
 
-    /// The number of a handle that is known.
-    pub(super) fn number(&self, handle: &str) -> Option<u64> {
-        self.page.names.iter().find(|(_, name)| name.eq_ignore_ascii_case(handle)).map(|(user, _)| *user)
+    /// The broker has told somebody's handle. Returns whether that is news. Whoever had it before is not called so any more.
+    pub(super) fn learn(&mut self, user: u64, handle: &str) -> bool {
+        let names = &mut self.page.names;
+        let is_known = names.get(&user).is_some_and(|name| name == handle);
+        if is_known || !ringdove_core::wire::names::is_handle(handle) {
+            return false;
+        }
+        names.retain(|_, name| !name.eq_ignore_ascii_case(handle));
+        names.insert(user, handle.to_owned());
+        true
     }
 }
 
@@ -131,7 +139,19 @@ mod tests {
         let mut again = open("ann").unwrap();
         assert_eq!((again.page.version, again.page.unanswered[0].text.as_str()), (7, "hi"));
         assert!(again.next_key() > second);
-        assert_eq!((again.name(512), again.name(256), again.number("bob")), ("Bob".into(), "u256".into(), Some(512)));
+        assert_eq!((again.name(512), again.name(256)), ("Bob".into(), "u256".into()));
         assert!(open("../x").is_err() && open("bo").is_err());
+    }
+
+    #[test]
+    fn a_handle_is_one_person_s_and_goes_with_the_sign_in() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut book = Book::open(Some(folder.path().to_owned()), "127.0.0.1:7400".parse().unwrap(), "ann").unwrap();
+        assert!(book.learn(512, "bob") && !book.learn(512, "bob"));
+        assert!(book.learn(768, "Bob") && book.learn(512, "carl"));
+        assert!(!book.learn(1024, "") && !book.learn(1024, "\u{1b}[2J"));
+        assert_eq!([512, 768, 1024].map(|user| book.name(user)), ["carl", "Bob", "u1024"]);
+        book.forget_sign_in();
+        assert_eq!(book.name(512), "u512");
     }
 }

@@ -11,7 +11,7 @@ use ringdove_core::wire::v1::{self, client_frame::Request, hello::Auth, send::To
 
 use super::book::Book;
 use super::link::{Link, ask};
-use super::people::{Numbers, People};
+use super::people::{self, AT_ONCE, Numbers, People};
 use super::sign_in::{HELLO_ID, Hello, hello, is, no, welcomed};
 use super::typed::{Chat, HELP, Person, Typed, understand};
 use super::waiting::{self, Held};
@@ -75,6 +75,8 @@ pub(super) struct Conversation {
     people: People,
     /// Sends with keys up to this one were typed before the present connection.
     late: u64,
+    /// What was heard up to here waits to be shown, or was: the version of the book is behind it.
+    applied: u64,
     acked: u64,
     ack_due: Option<Instant>,
     spoke: Instant,
@@ -105,6 +107,7 @@ impl Conversation {
             held: Held::default(),
             people: People::default(),
             late: 0,
+            applied: book.page.version,
             acked: book.page.version,
             book,
             ack_due: None,
@@ -120,8 +123,8 @@ impl Conversation {
         say!("-- you are {}; /help shows what can be typed", self.book.name(self.book.page.user));
         self.begin(link, syncing)?;
         let ended = self.talk();
-        self.people.give_up();
-        self.show_known();
+        self.show_all()?;
+        self.acknowledge();
         ended
     }
 
@@ -150,6 +153,10 @@ impl Conversation {
 
     fn handle(&mut self, event: Event) -> Result<Next, String> {
         match event {
+            // nobody waits for a broker that is away in order to leave
+            Event::Typed(line) if self.link.is_none() && matches!(understand(&line), Typed::Quit | Typed::Logout) => {
+                return self.typed(&line);
+            }
             Event::Typed(line) => {
                 self.held.push(line);
                 let next = self.handle_lines()?;
@@ -166,7 +173,7 @@ impl Conversation {
                     end => Ok(end),
                 };
             }
-            Event::Lost(nth, error) if nth == self.nth => self.lost(&error),
+            Event::Lost(nth, error) if nth == self.nth => self.lost(&error)?,
             Event::Heard(..) | Event::Lost(..) => {}
             Event::Tried(tried) => {
                 self.tried(*tried)?;
@@ -179,12 +186,16 @@ impl Conversation {
     /// Whether everything has been typed and answered.
     fn has_ended(&mut self) -> Result<bool, String> {
         let Some(until) = self.ending else { return Ok(false) };
-        if self.waiting() == 0 && self.missed.is_none() && self.people.is_empty() {
-            self.acknowledge();
+        let is_answered = self.waiting() == 0 && self.missed.is_none();
+        if is_answered && self.people.is_empty() {
             return Ok(true);
         }
         if Instant::now() < until {
             return Ok(false);
+        }
+        if is_answered {
+            // but for names
+            return Ok(true);
         }
         Err(waiting::left(self.book.page.unanswered.len(), self.held.len()))
     }
@@ -230,6 +241,8 @@ impl Conversation {
             }
         });
         self.link = Some(writer);
+        // the welcome may have set it right
+        self.applied = self.book.page.version;
         self.syncing = syncing;
         self.missed = syncing.then_some(0);
         self.asked = None;
@@ -252,7 +265,12 @@ impl Conversation {
         let now = Instant::now();
         if self.retry_at.is_some_and(|at| at <= now) {
             self.retry_at = None;
-            if self.link.is_some() { self.send_next() } else { self.reconnect() }
+            if self.link.is_none() {
+                self.reconnect();
+            } else {
+                self.send_next();
+                return self.handle_lines();
+            }
         }
         if self.ack_due.is_some_and(|at| at <= now) {
             self.acknowledge();
@@ -287,7 +305,7 @@ impl Conversation {
 
     fn sync(&mut self) {
         self.syncing = true;
-        let since = self.book.page.version;
+        let since = self.applied;
         self.ask(Request::Sync(v1::Sync { since, limit: 0 }));
     }
 
@@ -327,7 +345,7 @@ impl Conversation {
             if let Next::End = self.typed(&line)? {
                 return Ok(Next::End);
             }
-            self.people.numbers = Numbers::Unasked;
+            self.people.forget_numbers();
             if late {
                 self.note_late();
             }
@@ -347,43 +365,77 @@ impl Conversation {
         let (Typed::Create(_, people) | Typed::Add(_, people) | Typed::Remove(_, people)) = understand(line) else {
             return false;
         };
-        let unknown = |person| match person {
-            Person::Handle(handle) if self.book.number(&handle).is_none() => Some(handle),
+        let missing = |person| match person {
+            Person::Handle(handle) if self.people.number(&handle).is_none() => Some(handle),
             _ => None,
         };
-        let handles: Vec<_> = people.into_iter().filter_map(unknown).collect();
-        if handles.is_empty() || self.people.numbers == Numbers::Told {
+        let handles: Vec<_> = people.into_iter().filter_map(missing).collect();
+        if handles.is_empty() {
             return false;
         }
-        if self.people.numbers == Numbers::Unasked && self.link.is_some() {
+        if handles.len() > AT_ONCE {
+            say!("-- that is too many: name up to {AT_ONCE} people at once");
+            self.people.numbers = Numbers::Refused;
+        }
+        if self.people.numbers == Numbers::Unasked && self.link.is_some() && self.retry_at.is_none() {
             self.people.numbers = Numbers::Asked(self.ask_for(v1::Users { handles, users: Vec::new() }));
         }
-        true
+        matches!(self.people.numbers, Numbers::Unasked | Numbers::Asked(_))
     }
 
     fn ask_for(&mut self, users: v1::Users) -> u32 {
         self.ask(Request::Get(v1::Get { what: Some(v1::get::What::Users(users)), ..v1::Get::default() }))
     }
 
-    /// Shows what can be shown by now, and asks for the names that are missing.
-    fn show_known(&mut self) {
-        while let Some(entry) = self.people.take(&self.book) {
-            say!("{}", shown::line(&self.book, &entry));
+    /// Shows what has its turn by now, and asks for the names that are missing.
+    fn show(&mut self) -> Result<(), String> {
+        let before = self.book.page.version;
+        while let Some(next) = self.people.take(&self.book) {
+            match next {
+                people::Next::Entry(entry) => {
+                    say!("{}", shown::line(&self.book, &entry));
+                    self.book.page.version = entry.version;
+                }
+                people::Next::Line(line) => say!("{line}"),
+                people::Next::Known(version) => self.book.page.version = version,
+            }
         }
         if self.link.is_some()
-            && let Some(users) = self.people.wanted(&self.book)
+            && let Some((users, covered)) = self.people.wanted(&self.book)
         {
             let id = self.ask_for(users);
-            self.people.asked(id);
+            self.people.asked(id, covered);
         }
+        if self.book.page.version == before {
+            return Ok(());
+        }
+        self.ack_due.get_or_insert(Instant::now() + ACK_AFTER);
+        if self.book.page.version - self.acked.min(self.book.page.version) >= ACK_ENTRIES {
+            self.acknowledge();
+        }
+        self.book.save()
     }
 
-    fn found(&mut self, id: u32, found: v1::Found) -> Result<(), String> {
-        self.people.answered(id);
-        self.book.page.names.extend(found.profiles.into_iter().map(|profile| (profile.user, profile.handle)));
-        self.book.save()?;
-        self.show_known();
+    /// Shows all that waits, with the names that are known.
+    fn show_all(&mut self) -> Result<(), String> {
+        self.people.give_up();
+        while !self.people.is_empty() {
+            self.show()?;
+        }
         Ok(())
+    }
+
+    /// Says something behind what was heard before it.
+    fn say_in_turn(&mut self, line: String) -> Result<(), String> {
+        self.people.push(people::Next::Line(line));
+        self.show()
+    }
+
+    fn found(&mut self, id: u32, found: &v1::Found) -> Result<(), String> {
+        if self.people.told(id, found, &mut self.book) {
+            self.book.save()?;
+        }
+        self.show()
     }
 
     /// What is typed from now on is for this chat, or for nobody.
@@ -422,14 +474,17 @@ impl Conversation {
             }
             Typed::Help => say!("{HELP}"),
             Typed::Quit => {
-                self.acknowledge();
                 let count = self.book.page.unanswered.len();
                 if self.link.is_none() && count > 0 {
                     say!("-- {}", waiting::wait(count, "at the next start"));
                 }
+                if self.held.len() > 0 {
+                    say!("-- {}", waiting::dropped(self.held.len()));
+                }
                 return Ok(Next::End);
             }
             Typed::Logout => {
+                self.show_all()?;
                 self.write(ask(0, self.book.page.version, Request::Bye(v1::Bye::default())));
                 self.book.forget_sign_in();
                 self.book.save()?;
@@ -447,16 +502,16 @@ impl Conversation {
         self.say(v1::Send { to: group.map(To::Group), group_change: Some(change), ..v1::Send::default() })
     }
 
-    /// Members are named by number on the wire.
+    /// Members are named by number on the wire; the broker was asked for those of handles.
     fn numbers(&self, people: &[Person]) -> Option<Vec<u64>> {
         let number = |person: &Person| match person {
             Person::Number(user) => Some(*user),
             Person::Handle(handle) => {
-                let known = self.book.number(handle);
-                if known.is_none() {
+                let told = self.people.number(handle);
+                if told.is_none() && self.people.numbers == Numbers::Told {
                     say!("-- there is no {handle}");
                 }
-                known
+                told
             }
         };
         people.iter().map(number).collect()
@@ -468,8 +523,8 @@ impl Conversation {
             Some(Body::Entry(entry)) if frame.id > 0 => self.answered(frame.id, &entry)?,
             Some(Body::Entry(entry)) => self.apply(entry, true)?,
             Some(Body::Entries(entries)) => self.synced(entries)?,
-            Some(Body::Notice(notice)) if notice.version > self.book.page.version && !self.syncing => self.sync(),
-            Some(Body::Found(found)) => self.found(frame.id, found)?,
+            Some(Body::Notice(notice)) if notice.version > self.applied && !self.syncing => self.sync(),
+            Some(Body::Found(found)) => self.found(frame.id, &found)?,
             Some(Body::Refusal(refusal)) => self.refused(frame.id, &refusal)?,
             Some(Body::Bye(bye)) => return self.sent_away(&bye),
             _ => {}
@@ -479,38 +534,31 @@ impl Conversation {
 
     /// The client's rule: the next version is applied, an older one is known, a later one means that something is missing.
     fn apply(&mut self, entry: v1::Entry, show: bool) -> Result<(), String> {
-        let last = self.book.page.version;
-        if entry.version > last + 1 && !self.syncing {
+        if entry.version > self.applied + 1 && !self.syncing {
             self.sync();
         }
-        if entry.version != last + 1 {
+        if entry.version != self.applied + 1 {
             return Ok(());
         }
-        let version = entry.version;
-        if show {
-            self.people.push(entry);
-            self.show_known();
-        }
-        self.book.page.version = version;
-        self.ack_due.get_or_insert(Instant::now() + ACK_AFTER);
-        if version - self.acked >= ACK_ENTRIES {
-            self.acknowledge();
-        }
-        self.book.save()
+        self.applied = entry.version;
+        let known = people::Next::Known(entry.version);
+        self.people.push(if show { people::Next::Entry(Box::new(entry)) } else { known });
+        self.show()
     }
 
     fn synced(&mut self, entries: v1::Entries) -> Result<(), String> {
         self.syncing = false;
         if entries.gap {
-            say!("-- some of what was said while you were away cannot be shown here");
-            self.book.page.version = entries.version;
+            self.say_in_turn("-- some of what was said while you were away cannot be shown here".into())?;
+            self.applied = entries.version;
+            self.people.push(people::Next::Known(entries.version));
         }
         let mut version = 0;
         for entry in entries.list {
             version = if entry.version > 0 { entry.version } else { version + 1 };
-            if version > self.book.page.version {
+            if version > self.applied {
                 if self.missed == Some(0) {
-                    say!("-- while you were away:");
+                    self.say_in_turn("-- while you were away:".into())?;
                 }
                 self.missed = self.missed.map(|count| count + 1);
             }
@@ -521,7 +569,7 @@ impl Conversation {
         } else {
             self.missed = None;
         }
-        self.book.save()
+        self.show()
     }
 
     fn answered(&mut self, id: u32, entry: &v1::Entry) -> Result<(), String> {
@@ -530,17 +578,18 @@ impl Conversation {
         let Some(place) = page.unanswered.iter().position(|send| send.key == key) else { return Ok(()) };
         let send = page.unanswered.remove(place);
         if let (Some(To::Handle(handle)), Some(v1::entry::To::User(user))) = (&send.to, &entry.to) {
-            page.names.insert(*user, handle.clone());
+            self.book.learn(*user, handle);
         }
         if let (None, Some(v1::entry::To::Group(group))) = (&send.to, &entry.to) {
-            say!("-- the group is #{group}");
+            self.say_in_turn(format!("-- the group is #{group}"))?;
             if self.making.take_if(|making| *making == key).is_some() {
                 self.current = Some(Chat::Group(*group));
             }
         }
         // what one has typed stands on the terminal already; what was said to wait went now
-        if key <= self.late && entry.version == page.version + 1 {
-            say!("-- sent: {}", shown::line(&self.book, &sent(send, entry)));
+        if key <= self.late && entry.version == self.applied + 1 {
+            let line = shown::line(&self.book, &sent(send, entry));
+            self.say_in_turn(format!("-- sent: {line}"))?;
         }
         self.apply(entry.clone(), false)?;
         self.book.save()?;
@@ -554,10 +603,16 @@ impl Conversation {
             (self.syncing, self.missed) = (false, None);
             return Ok(());
         }
-        if self.people.answered(id) {
-            // numbers will do
-            self.show_known();
-            return Ok(());
+        if self.people.refused(id) {
+            if self.people.numbers == Numbers::Refused {
+                say!("-- {}", no(refusal));
+                if refusal.code / 100 == 43 {
+                    self.people.numbers = Numbers::Unasked;
+                    self.retry_at = Some(Instant::now() + Duration::from_millis(refusal.retry_ms.max(1).into()));
+                }
+            }
+            // for what waits to be shown numbers will do
+            return self.show();
         }
         let Some((_, key)) = self.asked.take_if(|(asked, _)| *asked == id) else {
             say!("-- {}", no(refusal));
@@ -586,16 +641,15 @@ impl Conversation {
             return Err(no(bye));
         }
         say!("-- {}", no(bye));
-        self.drop_link();
+        self.drop_link()?;
         self.retry_at = Some(Instant::now() + Duration::from_millis(bye.retry_ms.max(1).into()));
         Ok(Next::On)
     }
 
-    fn drop_link(&mut self) {
+    fn drop_link(&mut self) -> Result<(), String> {
         if let Some(link) = self.link.take() {
             link.close();
-            self.people.give_up();
-            self.show_known();
+            self.show_all()?;
             if self.waiting() > 0 {
                 say!("-- {}", waiting::wait(self.waiting(), "when the broker is back"));
             }
@@ -603,16 +657,18 @@ impl Conversation {
         }
         // what it still reports is old news
         self.nth += 1;
+        Ok(())
     }
 
-    fn lost(&mut self, error: &io::Error) {
+    fn lost(&mut self, error: &io::Error) -> Result<(), String> {
         if self.attempts == 0 {
             say!("-- the connection is lost ({error}); trying again");
         }
-        self.drop_link();
+        self.drop_link()?;
         let most = (SHORTEST_PAUSE_MS << self.attempts.min(10)).min(LONGEST_PAUSE_MS);
         self.attempts += 1;
         self.retry_at = Some(Instant::now() + Duration::from_millis(full_jitter(most)));
+        Ok(())
     }
 
     /// Tries it on a thread of its own: a broker that reads its journal takes the connection, and answers when it has done so.
@@ -638,10 +694,7 @@ impl Conversation {
                 self.retry_at = Some(Instant::now() + Duration::from_millis(refusal.retry_ms.max(1).into()));
                 Ok(())
             }
-            Err(error) => {
-                self.lost(&error);
-                Ok(())
-            }
+            Err(error) => self.lost(&error),
         }
     }
 }

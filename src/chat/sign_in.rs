@@ -9,7 +9,7 @@ use ringdove_core::wire::v1::{self, client_frame::Request, hello::Auth, server_f
 
 use super::book::Book;
 use super::link::{Link, ask};
-use crate::terminal::say;
+use crate::terminal::{printable, say};
 
 /// Where the password may stand, for scripts.
 const VARIABLE: &str = "RINGDOVE_PASSWORD";
@@ -52,9 +52,13 @@ pub(super) fn hello(link: &mut Link, auth: Auth, cursor: Option<(u32, u64)>) -> 
 
 /// Takes over what a welcome says.
 pub(super) fn welcomed(book: &mut Book, welcome: &v1::Welcome) -> Result<(), String> {
+    if welcome.epoch != book.page.epoch {
+        // what a lost tail held is there no more, and its numbers may be others'
+        book.page.names.clear();
+    }
+    book.learn(welcome.user, &welcome.handle);
     let page = &mut book.page;
     page.user = welcome.user;
-    page.names.insert(welcome.user, welcome.handle.clone());
     if !welcome.token.is_empty() {
         page.token.clone_from(&welcome.token);
     }
@@ -102,13 +106,16 @@ pub(super) fn enter(
         if !is(&refusal, Code::Unauthenticated) {
             return Err(no(&refusal));
         }
-        if !register && !asked {
+        if !register && !io::stdin().is_terminal() {
             return Err(no(&refusal));
         }
         let question =
             format!("that is not the password of {handle}, or there is no {handle} yet: make the account? [y/N] ");
         if !register && !agreed(&question)? {
-            continue;
+            if asked {
+                continue;
+            }
+            return Err(no(&refusal));
         }
         if asked && hidden("once more, for a new account: ")? != secret {
             say!("-- these two differ");
@@ -155,7 +162,7 @@ pub(super) fn no(refusal: &v1::Refusal) -> String {
         return format!("a password has {} to {} bytes", PASSWORD.start(), PASSWORD.end());
     }
     let field = if refusal.field.is_empty() { String::new() } else { format!(" ({})", refusal.field) };
-    format!("{}{field} [{} {}]", refusal.text, refusal.code, refusal.name)
+    printable(&format!("{}{field} [{} {}]", refusal.text, refusal.code, refusal.name))
 }
 
 /// From the variable, from the terminal without showing it, or a line of standard input; and whether somebody at a terminal was asked, who can be asked
@@ -165,18 +172,15 @@ fn password(prompt: &str) -> Result<(String, bool), String> {
         return Ok((secret, false));
     }
     if io::stdin().is_terminal() {
-        return hidden(prompt).map(|secret| (secret, true));
+        let secret = hidden(prompt)?;
+        return if secret.is_empty() { Err("no password, no conversation".into()) } else { Ok((secret, true)) };
     }
     line().map(|secret| (secret, false))
 }
 
-/// What is typed at the terminal and not shown there; nothing ends it.
+/// What is typed at the terminal and not shown there.
 fn hidden(prompt: &str) -> Result<String, String> {
-    match rpassword::prompt_password(prompt) {
-        Ok(secret) if secret.is_empty() => Err("no password, no conversation".into()),
-        Ok(secret) => Ok(secret),
-        Err(error) => Err(error.to_string()),
-    }
+    rpassword::prompt_password(prompt).map_err(|error| error.to_string())
 }
 
 /// Asks somebody at a terminal.

@@ -54,8 +54,13 @@ pub(super) fn wait(count: usize, when: &str) -> String {
 pub(super) fn left(messages: usize, held: usize) -> String {
     let mut left = vec!["the broker has not answered everything".to_owned()];
     left.extend((messages > 0).then(|| wait(messages, "at the next start")));
-    left.extend((held > 0).then(|| format!("not seen to, and not kept: {held} behind group commands")));
+    left.extend((held > 0).then(|| dropped(held)));
     left.join("; ")
+}
+
+/// So many lines were read and nothing becomes of them.
+pub(super) fn dropped(held: usize) -> String {
+    format!("not seen to, and not kept: {held} behind group commands")
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::process::Stdio;
 use std::time::Duration;
 
+use rexpect::process::WaitStatus;
 use rexpect::session::{PtySession, spawn_command};
 use tempfile::{TempDir, tempdir};
 
@@ -36,6 +37,7 @@ fn leave(mut session: PtySession, folder: &TempDir) {
     session.exp_string("-- you are ann").unwrap();
     session.send_control('d').unwrap();
     session.exp_eof().unwrap();
+    assert!(matches!(session.process().wait(), Ok(WaitStatus::Exited(_, 0))));
     std::fs::remove_dir_all(folder.path().join("home")).unwrap();
 }
 
@@ -80,9 +82,7 @@ fn whoever_wants_an_account_is_not_asked_whether_and_types_the_password_twice_to
     // nobody has to hurry
     std::thread::sleep(HELLO + HELLO / 10);
     answer(&mut session, "password for ann: ", "correct horse");
-    session.exp_string("once more").unwrap();
-    std::thread::sleep(HELLO + HELLO / 10);
-    answer(&mut session, ", for a new account: ", "correct horse");
+    answer(&mut session, "once more, for a new account: ", "correct horse");
     leave(session, &folder);
     let mut session = chat(&folder, broker.address, &["--register"]);
     answer(&mut session, "password for ann: ", "correct horse");

@@ -1,9 +1,11 @@
 //! `ringdove chat`, as two people at two terminals use it.
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 
 use tempfile::{TempDir, tempdir};
@@ -20,7 +22,11 @@ struct Person {
 
 impl Person {
     fn sits_down(broker: &Broker, home: &Path, handle: &str) -> Self {
-        let mut command = ringdove(["chat", "--register", "--as", handle, "--addr", &broker.address.to_string()]);
+        Self::sits_down_at(broker.address, home, handle)
+    }
+
+    fn sits_down_at(address: SocketAddr, home: &Path, handle: &str) -> Self {
+        let mut command = ringdove(["chat", "--register", "--as", handle, "--addr", &address.to_string()]);
         command.arg("--home").arg(home).env("RINGDOVE_PASSWORD", "correct horse");
         let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let (sender, screen) = channel();
@@ -145,6 +151,93 @@ fn strangers_are_found_by_their_handles() {
     }
     ann.leaves();
     carl.leaves();
+    bob.leaves();
+    broker.stop();
+}
+
+/// Numbers and handles begin anew with an empty data folder: nobody is taken for who had them before.
+#[test]
+fn whoever_has_anothers_number_is_not_taken_for_them() {
+    let (table, broker) = Table::laid();
+    let [mut ann, bob] = ["ann", "bob"].map(|handle| table.seats(&broker, handle));
+    ann.types("@bob zero");
+    bob.sees("ann: zero");
+    ann.leaves();
+    bob.leaves();
+    broker.stop();
+    std::fs::remove_dir_all(table.folder.path().join("data")).unwrap();
+    let broker = table.broker_again();
+    let [mut ann, mut carl, bob] = ["ann", "carl", "bob"].map(|handle| table.seats(&broker, handle));
+    carl.types("@ann hello");
+    ann.sees("carl: hello");
+    ann.types("/group create picnic @bob");
+    ann.types("for bob only");
+    bob.sees("#256 ann: for bob only");
+    carl.types("/quit");
+    assert_eq!(carl.screen.iter().find(|line| line.contains("picnic") || line.contains("only")), None);
+    carl.has_left();
+    ann.leaves();
+    bob.leaves();
+    broker.stop();
+}
+
+/// A way to the broker, on which what a client says can be held up.
+struct Way {
+    address: SocketAddr,
+    is_held: Arc<AtomicBool>,
+    /// Hears of what is held.
+    held: Receiver<()>,
+}
+
+impl Way {
+    fn to(broker: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (sender, held) = channel();
+        let is_held = Arc::new(AtomicBool::new(false));
+        let way = Self { address: listener.local_addr().unwrap(), is_held: Arc::clone(&is_held), held };
+        std::thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                let Ok(server) = TcpStream::connect(broker) else { return };
+                let (mut to, mut from) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+                std::thread::spawn(move || std::io::copy(&mut from, &mut to));
+                let (is_held, sender) = (Arc::clone(&is_held), sender.clone());
+                std::thread::spawn(move || {
+                    let (mut client, mut server, mut chunk) = (client, server, [0; 4096]);
+                    while let Ok(count @ 1..) = client.read(&mut chunk) {
+                        if is_held.load(Ordering::SeqCst) {
+                            let _ = sender.send(());
+                        } else if server.write_all(&chunk[..count]).is_err() {
+                            break;
+                        }
+                    }
+                    let _ = server.shutdown(std::net::Shutdown::Both);
+                });
+            }
+        });
+        way
+    }
+}
+
+/// What waits for the name of who wrote it was not shown, whatever ends chat then, so the next start shows it.
+#[test]
+fn what_was_heard_and_not_shown_is_shown_at_the_next_start() {
+    let (table, broker) = Table::laid();
+    let way = Way::to(broker.address);
+    let home = table.folder.path().join("home");
+    let mut ann = Person::sits_down_at(way.address, &home, "ann");
+    let mut bob = table.seats(&broker, "bob");
+    way.is_held.store(true, Ordering::SeqCst);
+    bob.types("@ann one");
+    way.held.recv_timeout(PATIENCE).expect("she asks who that is");
+    ann.process.kill().unwrap();
+    ann.process.wait().unwrap();
+    way.is_held.store(false, Ordering::SeqCst);
+    bob.types("@ann two");
+    let ann = Person::sits_down_at(way.address, &home, "ann");
+    ann.sees("while you were away");
+    assert!(ann.sees(" ").ends_with("bob: one"));
+    ann.sees("bob: two");
+    ann.leaves();
     bob.leaves();
     broker.stop();
 }
