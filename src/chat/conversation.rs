@@ -392,12 +392,12 @@ impl Conversation {
         let before = self.book.page.version;
         while let Some(next) = self.people.take(&self.book) {
             match next {
-                people::Next::Entry(entry) => {
+                people::ToShow::Entry(entry) => {
                     say!("{}", shown::line(&self.book, &entry));
                     self.book.page.version = entry.version;
                 }
-                people::Next::Line(line) => say!("{line}"),
-                people::Next::Known(version) => self.book.page.version = version,
+                people::ToShow::Line(line) => say!("{line}"),
+                people::ToShow::Known(version) => self.book.page.version = version,
             }
         }
         if self.link.is_some()
@@ -427,7 +427,7 @@ impl Conversation {
 
     /// Says something behind what was heard before it.
     fn say_in_turn(&mut self, line: String) -> Result<(), String> {
-        self.people.push(people::Next::Line(line));
+        self.people.push(people::ToShow::Line(line));
         self.show()
     }
 
@@ -541,8 +541,8 @@ impl Conversation {
             return Ok(());
         }
         self.applied = entry.version;
-        let known = people::Next::Known(entry.version);
-        self.people.push(if show { people::Next::Entry(Box::new(entry)) } else { known });
+        let known = people::ToShow::Known(entry.version);
+        self.people.push(if show { people::ToShow::Entry(Box::new(entry)) } else { known });
         self.show()
     }
 
@@ -551,7 +551,7 @@ impl Conversation {
         if entries.gap {
             self.say_in_turn("-- some of what was said while you were away cannot be shown here".into())?;
             self.applied = entries.version;
-            self.people.push(people::Next::Known(entries.version));
+            self.people.push(people::ToShow::Known(entries.version));
         }
         let mut version = 0;
         for entry in entries.list {

@@ -14,7 +14,7 @@ const MOST: usize = 1_000;
 
 /// Something that has its turn behind all that came before it.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Next {
+pub(super) enum ToShow {
     /// An entry is shown.
     Entry(Box<v1::Entry>),
     /// A line is shown.
@@ -27,7 +27,7 @@ pub(super) enum Next {
 #[derive(Debug, Default)]
 pub(super) struct People {
     /// What is not shown yet, the oldest first.
-    waiting: VecDeque<Next>,
+    waiting: VecDeque<ToShow>,
     /// So many of these are shown with what is known by now.
     free: usize,
     /// The request for names that is on its way, and how many of these are free once it is answered.
@@ -54,7 +54,7 @@ pub(super) enum Numbers {
 
 impl People {
     /// It has its turn behind all that waits.
-    pub(super) fn push(&mut self, next: Next) {
+    pub(super) fn push(&mut self, next: ToShow) {
         self.waiting.push_back(next);
         if self.waiting.len() >= MOST {
             self.free = self.waiting.len();
@@ -63,7 +63,7 @@ impl People {
     }
 
     /// Takes out what has its turn now.
-    pub(super) fn take(&mut self, book: &Book) -> Option<Next> {
+    pub(super) fn take(&mut self, book: &Book) -> Option<ToShow> {
         if self.free == 0 && strangers(book, self.waiting.front()?).next().is_some() {
             return None;
         }
@@ -167,8 +167,8 @@ impl People {
 }
 
 /// Those whose names are to be shown and not known.
-fn strangers<'a>(book: &'a Book, next: &'a Next) -> impl Iterator<Item = u64> + 'a {
-    let entry = if let Next::Entry(entry) = next { Some(entry) } else { None };
+fn strangers<'a>(book: &'a Book, next: &'a ToShow) -> impl Iterator<Item = u64> + 'a {
+    let entry = if let ToShow::Entry(entry) = next { Some(entry) } else { None };
     entry.into_iter().flat_map(|entry| strangers_in(book, entry))
 }
 
@@ -194,8 +194,8 @@ mod tests {
         (folder, book)
     }
 
-    fn from(user: u64) -> Next {
-        Next::Entry(Box::new(v1::Entry { from: user, ..v1::Entry::default() }))
+    fn from(user: u64) -> ToShow {
+        ToShow::Entry(Box::new(v1::Entry { from: user, ..v1::Entry::default() }))
     }
 
     fn found(users: &[u64], page: &str) -> v1::Found {
@@ -210,11 +210,11 @@ mod tests {
         users.users
     }
 
-    fn taken(people: &mut People, book: &Book) -> Vec<Next> {
+    fn taken(people: &mut People, book: &Book) -> Vec<ToShow> {
         std::iter::from_fn(|| people.take(book)).collect()
     }
 
-    fn entries(users: &[u64]) -> Vec<Next> {
+    fn entries(users: &[u64]) -> Vec<ToShow> {
         users.iter().map(|user| from(*user)).collect()
     }
 
@@ -222,7 +222,7 @@ mod tests {
     fn entries_wait_for_names_in_their_order_and_no_longer_than_for_an_answer() {
         let (_folder, mut book) = book(&[1]);
         let mut people = People::default();
-        [from(1), from(2), Next::Line("a line".into()), Next::Known(9), from(3)]
+        [from(1), from(2), ToShow::Line("a line".into()), ToShow::Known(9), from(3)]
             .into_iter()
             .for_each(|next| people.push(next));
         assert_eq!(taken(&mut people, &book), [from(1)]);
@@ -232,8 +232,8 @@ mod tests {
         assert_eq!(taken(&mut people, &book), []);
         assert!(!people.told(8, &found(&[2, 3], ""), &mut book) && !people.refused(8));
         assert!(people.told(7, &found(&[2], ""), &mut book));
-        let line = Next::Line("a line".into());
-        assert_eq!(taken(&mut people, &book), [from(2), line, Next::Known(9), from(3)], "3 is nobody any more");
+        let line = ToShow::Line("a line".into());
+        assert_eq!(taken(&mut people, &book), [from(2), line, ToShow::Known(9), from(3)], "3 is nobody any more");
         assert_eq!(ask(&mut people, &book, 9), [4]);
         assert!(people.refused(9));
         people.push(from(5));
@@ -277,7 +277,7 @@ mod tests {
         let member = |user| v1::Member { user, ..v1::Member::default() };
         let change = v1::GroupChange { set: (1..400).map(member).collect(), ..v1::GroupChange::default() };
         people.push(from(400));
-        people.push(Next::Entry(Box::new(v1::Entry { group_change: Some(change), ..v1::Entry::default() })));
+        people.push(ToShow::Entry(Box::new(v1::Entry { group_change: Some(change), ..v1::Entry::default() })));
         assert_eq!(ask(&mut people, &book, 1), [400]);
         people.refused(1);
         assert_eq!(taken(&mut people, &book), [from(400)]);
