@@ -1,7 +1,7 @@
 //! What a device keeps between two starts: who it is, how far it has read, what was not answered, whom it knows by name.
 
 use std::collections::BTreeMap;
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::Write;
 use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -9,12 +9,15 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use ringdove_core::wire::v1;
+use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
 /// A file, and what stands in it.
 #[derive(Debug)]
 pub(super) struct Book {
     path: PathBuf,
+    /// One device, one process: two would sign each other out of the broker, and write over each other here.
+    _lock: File,
     /// What stands in it.
     pub(super) page: Page,
 }
@@ -43,7 +46,7 @@ impl Book {
     /// The book of this handle at this broker.
     ///
     /// # Errors
-    /// The folder cannot be made, or the file is no book.
+    /// The folder cannot be made, the file is no book, or another process has it.
     pub(super) fn open(home: Option<PathBuf>, broker: SocketAddr, handle: &str) -> Result<Self, String> {
         // it becomes a file's name
         if !ringdove_core::wire::names::is_handle(handle) {
@@ -53,12 +56,20 @@ impl Book {
         let cannot = |error: std::io::Error| format!("{}: {error}", home.display());
         DirBuilder::new().recursive(true).mode(0o700).create(&home).map_err(cannot)?;
         let path = home.join(format!("{}@{broker}.json", handle.to_ascii_lowercase()));
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false).mode(0o600);
+        let lock = options.open(path.with_extension("lock")).map_err(cannot)?;
+        if rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+            return Err(format!(
+                "{handle} talks at another terminal already, as the same device: end that one, or say --home DIR for a second device"
+            ));
+        }
         let page = match fs::read_to_string(&path) {
             Ok(text) => serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Page::default(),
             Err(error) => return Err(format!("{}: {error}", path.display())),
         };
-        Ok(Self { path, page })
+        Ok(Self { path, _lock: lock, page })
     }
 
     /// Writes it, whole or not at all.
@@ -136,6 +147,9 @@ mod tests {
         book.page.names.insert(512, "Bob".into());
         book.page.unanswered.push(v1::Send { key: second, text: "hi".into(), ..v1::Send::default() });
         book.save().unwrap();
+        assert!(open("ann").unwrap_err().contains("talks at another terminal"));
+        open("bob").unwrap();
+        drop(book);
         let mut again = open("ann").unwrap();
         assert_eq!((again.page.version, again.page.unanswered[0].text.as_str()), (7, "hi"));
         assert!(again.next_key() > second);
