@@ -1,6 +1,7 @@
 """echo.py HANDLE PASSWORD [HOST:PORT]: a bot that says back what people write to it, once each, whatever breaks meanwhile."""
 import json, os, random, select, socket, sys, time
 
+if len(sys.argv) not in (3, 4): sys.exit(__doc__)
 HANDLE, PASSWORD = sys.argv[1:3]
 HOST, PORT = (sys.argv[3:] or ["127.0.0.1:7400"])[0].split(":")
 FILE, HELLO, SYNC, PING_S = HANDLE + ".json", 1, 2, 20
@@ -83,5 +84,6 @@ while True:
     try:
         with socket.create_connection((HOST, int(PORT)), 10) as sock: talk(sock)
     except OSError as error: print("--", error, flush=True)
+    except KeyboardInterrupt: sys.exit()
     bound = min(30, bound * 2 or 0.5)
     time.sleep(random.uniform(0, bound))

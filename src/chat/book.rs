@@ -65,7 +65,9 @@ impl Book {
             ));
         }
         let page = match fs::read_to_string(&path) {
-            Ok(text) => serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?,
+            Ok(text) => serde_json::from_str(&text).map_err(|error| {
+                format!("{}: {error} (without this file chat signs in with a password)", path.display())
+            })?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Page::default(),
             Err(error) => return Err(format!("{}: {error}", path.display())),
         };

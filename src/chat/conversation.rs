@@ -12,11 +12,11 @@ use ringdove_core::wire::v1::{self, client_frame::Request, hello::Auth, send::To
 use super::book::Book;
 use super::link::{Link, ask};
 use super::people::{self, AT_ONCE, Numbers, People};
-use super::sign_in::{HELLO_ID, Hello, hello, is, no, welcomed};
+use super::sign_in::{HELLO_ID, Hello, SIGNED_OUT, hello, is, no, welcomed};
 use super::typed::{Chat, HELP, Person, Typed, understand};
 use super::waiting::{self, Held};
 use super::{shown, typed};
-use crate::terminal::say;
+use crate::terminal::{printable, say};
 
 /// What was shown is acknowledged after so many entries, or after so long.
 const ACK_ENTRIES: u64 = 32;
@@ -153,6 +153,7 @@ impl Conversation {
 
     fn handle(&mut self, event: Event) -> Result<Next, String> {
         match event {
+            Event::Typed(line) if matches!(understand(&line), Typed::Help) => say!("{HELP}"),
             // nobody waits for a broker that is away in order to leave
             Event::Typed(line) if self.link.is_none() && matches!(understand(&line), Typed::Quit | Typed::Logout) => {
                 return self.typed(&line);
@@ -166,6 +167,9 @@ impl Conversation {
             Event::TypedAll => {
                 self.lines = never();
                 self.ending = Some(Instant::now() + LAST_ANSWERS);
+                if self.link.is_none() && self.waiting() > 0 {
+                    say!("-- waiting for the broker, for {} s at most", LAST_ANSWERS.as_secs());
+                }
             }
             Event::Heard(nth, frame) if nth == self.nth => {
                 return match self.heard(*frame)? {
@@ -197,7 +201,15 @@ impl Conversation {
             // but for names
             return Ok(true);
         }
-        Err(waiting::left(self.book.page.unanswered.len(), self.held.len()))
+        self.drop_held();
+        Err(waiting::left(self.book.page.unanswered.len()))
+    }
+
+    /// Says of lines behind group commands that nothing becomes of them.
+    fn drop_held(&mut self) {
+        while let Some((line, _)) = self.held.take() {
+            say!("-- not seen to, and not kept: {}", printable(&line));
+        }
     }
 
     /// Lines without an answer.
@@ -478,9 +490,7 @@ impl Conversation {
                 if self.link.is_none() && count > 0 {
                     say!("-- {}", waiting::wait(count, "at the next start"));
                 }
-                if self.held.len() > 0 {
-                    say!("-- {}", waiting::dropped(self.held.len()));
-                }
+                self.drop_held();
                 return Ok(Next::End);
             }
             Typed::Logout => {
@@ -578,7 +588,8 @@ impl Conversation {
         let Some(place) = page.unanswered.iter().position(|send| send.key == key) else { return Ok(()) };
         let send = page.unanswered.remove(place);
         if let (Some(To::Handle(handle)), Some(v1::entry::To::User(user))) = (&send.to, &entry.to) {
-            self.book.learn(*user, handle);
+            // as it was typed: it has no capitals
+            self.book.learn(*user, &handle.to_ascii_lowercase());
         }
         if let (None, Some(v1::entry::To::Group(group))) = (&send.to, &entry.to) {
             self.say_in_turn(format!("-- the group is #{group}"))?;
@@ -623,9 +634,17 @@ impl Conversation {
             self.retry_at = Some(Instant::now() + Duration::from_millis(refusal.retry_ms.max(1).into()));
             return Ok(());
         }
-        say!("-- not sent: {}", no(refusal));
         self.making.take_if(|making| *making == key);
-        self.book.page.unanswered.retain(|send| send.key != key);
+        let unanswered = &mut self.book.page.unanswered;
+        let place = unanswered.iter().position(|send| send.key == key);
+        let send = place.map(|place| unanswered.remove(place)).unwrap_or_default();
+        let what = if send.group_change.is_some() { "not done" } else { "not sent" };
+        let text = if send.text.is_empty() { String::new() } else { format!(": {}", printable(&send.text)) };
+        say!("-- {what}: {}{text}", no(refusal));
+        if is(refusal, Code::NotFound) && send.to.is_some() && self.current.clone().map(address) == send.to {
+            // what is typed next is meant for nobody who is not there
+            self.turn(None);
+        }
         self.book.save()?;
         self.send_next();
         Ok(())
@@ -637,6 +656,7 @@ impl Conversation {
             if is(bye, Code::SignedOut) {
                 self.book.page.token.clear();
                 self.book.save()?;
+                return Err(format!("{}: {SIGNED_OUT}", no(bye)));
             }
             return Err(no(bye));
         }

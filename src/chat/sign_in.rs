@@ -2,6 +2,7 @@
 
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use ringdove_core::wire::Code;
 use ringdove_core::wire::names::PASSWORD;
@@ -17,6 +18,10 @@ const VARIABLE: &str = "RINGDOVE_PASSWORD";
 pub(super) const HELLO_ID: u32 = 1;
 /// We promise to speak at least so often, in milliseconds.
 const IDLE_MS: u32 = 60_000;
+
+/// What a token that is worth nothing any more means.
+pub(super) const SIGNED_OUT: &str =
+    "this device was signed out, or the broker's data are new (--register makes the account again)";
 
 /// How a hello ended.
 pub(super) enum Hello {
@@ -90,7 +95,7 @@ pub(super) fn enter(
         match attempt(address, Auth::Token(book.page.token.clone()), book.cursor())? {
             (link, Hello::Welcome(welcome)) => return welcomed(book, &welcome).map(|()| (link, true)),
             (_, Hello::Refused(refusal)) if is(&refusal, Code::SignedOut) => {
-                say!("-- this device was signed out");
+                say!("-- {SIGNED_OUT}");
                 book.forget_sign_in();
             }
             (_, Hello::Refused(refusal)) => return Err(no(&refusal)),
@@ -116,6 +121,10 @@ pub(super) fn enter(
                 continue;
             }
             return Err(no(&refusal));
+        }
+        if asked && !PASSWORD.contains(&secret.len()) {
+            say!("-- {}", length());
+            continue;
         }
         if asked && hidden("once more, for a new account: ")? != secret {
             say!("-- these two differ");
@@ -159,10 +168,18 @@ pub(super) fn is(refusal: &v1::Refusal, code: Code) -> bool {
 /// A refusal, for people.
 pub(super) fn no(refusal: &v1::Refusal) -> String {
     if refusal.field == "secret" {
-        return format!("a password has {} to {} bytes", PASSWORD.start(), PASSWORD.end());
+        return length();
     }
     let field = if refusal.field.is_empty() { String::new() } else { format!(" ({})", refusal.field) };
-    printable(&format!("{}{field} [{} {}]", refusal.text, refusal.code, refusal.name))
+    let again = match refusal.retry_ms.div_ceil(1000) {
+        0 | 1 => String::new(),
+        seconds => format!(" Try again in {}.", humantime::format_duration(Duration::from_secs(seconds.into()))),
+    };
+    printable(&format!("{}{field}{again} [{} {}]", refusal.text, refusal.code, refusal.name))
+}
+
+fn length() -> String {
+    format!("a password has {} to {} bytes", PASSWORD.start(), PASSWORD.end())
 }
 
 /// From the variable, from the terminal without showing it, or a line of standard input; and whether somebody at a terminal was asked, who can be asked
@@ -172,15 +189,20 @@ fn password(prompt: &str) -> Result<(String, bool), String> {
         return Ok((secret, false));
     }
     if io::stdin().is_terminal() {
-        let secret = hidden(prompt)?;
-        return if secret.is_empty() { Err("no password, no conversation".into()) } else { Ok((secret, true)) };
+        return match hidden(prompt)? {
+            secret if secret.is_empty() => Err("no password, no conversation".into()),
+            secret => Ok((secret, true)),
+        };
     }
     line().map(|secret| (secret, false))
 }
 
-/// What is typed at the terminal and not shown there.
+/// What is typed at the terminal and not shown there; empty where that ends.
 fn hidden(prompt: &str) -> Result<String, String> {
-    rpassword::prompt_password(prompt).map_err(|error| error.to_string())
+    match rpassword::prompt_password(prompt) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(String::new()),
+        typed => typed.map_err(|error| error.to_string()),
+    }
 }
 
 /// Asks somebody at a terminal.

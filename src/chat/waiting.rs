@@ -50,17 +50,13 @@ pub(super) fn wait(count: usize, when: &str) -> String {
     }
 }
 
-/// What an end leaves behind: messages without an answer, which are kept, and lines behind them.
-pub(super) fn left(messages: usize, held: usize) -> String {
-    let mut left = vec!["the broker has not answered everything".to_owned()];
-    left.extend((messages > 0).then(|| wait(messages, "at the next start")));
-    left.extend((held > 0).then(|| dropped(held)));
-    left.join("; ")
-}
-
-/// So many lines were read and nothing becomes of them.
-pub(super) fn dropped(held: usize) -> String {
-    format!("not seen to, and not kept: {held} behind group commands")
+/// What an end leaves behind: messages without an answer, which are kept.
+pub(super) fn left(messages: usize) -> String {
+    let mut left = "the broker has not answered everything".to_owned();
+    if messages > 0 {
+        left = format!("{left}; {}", wait(messages, "at the next start"));
+    }
+    left
 }
 
 #[cfg(test)]

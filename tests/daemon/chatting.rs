@@ -121,9 +121,13 @@ fn two_people_talk() {
     bob.leaves();
 
     ann.types("me");
-    ann.types("@bob are you there?");
+    ann.types("@BOB are you there?");
+    ann.keyboard.as_mut().unwrap().write_all(b"@bob \xff\n").unwrap();
+    ann.sees("that line is no UTF-8, and was not sent");
     ann.types("@nobody hello");
-    ann.sees("not sent: Not there");
+    assert!(ann.sees("not sent: Not there").ends_with("[4200 NOT_FOUND]: hello"));
+    ann.types("to nobody");
+    ann.sees("to whom?");
     let mut bob = Person::sits_down(&broker, &home, "bob");
     bob.sees("while you were away");
     bob.sees("#256 ann: me");
@@ -301,6 +305,8 @@ fn what_waits_is_said_of_every_line() {
     ann.sees("this line waits: it is sent");
     ann.types("/group create picnic @bob");
     ann.sees("this line waits: it is seen to");
+    ann.types("/help");
+    ann.sees("write to ann, who is then the current chat");
     ann.types("two");
     ann.sees("this line waits: it is seen to");
     drop((mute, connection));
@@ -342,7 +348,7 @@ fn what_is_meant_for_a_group_is_told_to_nobody_else() {
     ann.types("/group create feast @bob");
     ann.types("for the feast");
     let broker = table.broker_again();
-    for said in ["not sent: ", "to whom?", "there is no carl", "to whom?", "the group is #", "the group is #"] {
+    for said in ["not done: ", "to whom?", "there is no carl", "to whom?", "the group is #", "the group is #"] {
         ann.sees(said);
     }
     for heard in ["made #256 (picnic)", "ann: for bob", "ann: and this", "made #512 (feast)", "#512 ann: for the feast"]
@@ -387,8 +393,12 @@ fn what_waits_at_the_end_is_sent_at_the_next_start() {
     broker.crash();
     ann.sees("the connection is lost");
     ann.types("@bob one");
+    ann.types("/group create picnic @bob");
+    ann.types("two");
     ann.types("/quit");
     ann.sees("1 line waits: it is sent at the next start");
+    ann.sees("not seen to, and not kept: /group create picnic @bob");
+    ann.sees("not seen to, and not kept: two");
     ann.has_left();
     let broker = table.broker_again();
     let ann = table.seats(&broker, "ann");
