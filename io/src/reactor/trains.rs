@@ -81,3 +81,23 @@ impl Edge {
         done
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ringdove_core::rings::LARGE_BODY;
+    use ringdove_core::wire::hot::HotTo;
+
+    use super::*;
+
+    /// A slot takes the buffer and keeps it.
+    #[test]
+    fn a_buffer_that_is_nearly_full_does_not_double_for_a_short_text() {
+        let send = |text| HotSend { id: 1, ack: 0, key: 0, to: HotTo::Myself, text };
+        let long = "x".repeat(3_882);
+        let mut train = Train { contents: Vec::with_capacity(3_893), ..Train::default() };
+        train.add(&send(&long));
+        assert_eq!((train.contents.len(), train.contents.capacity()), (3_885, 3_893));
+        train.add(&send("y"));
+        assert!(train.contents.capacity() <= LARGE_BODY, "{}", train.contents.capacity());
+    }
+}
